@@ -1,0 +1,32 @@
+"""The CDS Hooks service: policies, their evaluation, and the web around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from cds_service.review import Services
+    from cds_service.settings import Settings
+
+
+def create_app(settings: Settings | None = None, services: Services | None = None) -> Flask:
+    """Wire the web application. What is not given is loaded, and fails here, at start, when it cannot be."""
+    # Imported here: whoever imports a policy module of this package needs no web server.
+    from flask import Flask
+
+    from cds_service.review import Services
+    from cds_service.settings import Settings
+    from cds_service.web import cors, errors, hooks, operations
+    from cds_service.web.feedback import FeedbackLog
+
+    settings = settings or Settings.load()
+    services = services or Services.load(settings)
+    app = Flask("cds_service.web", static_folder=None)
+    app.url_map.strict_slashes = False
+    app.register_blueprint(hooks.blueprint(services, settings, FeedbackLog(settings.data_dir)))
+    app.register_blueprint(operations.blueprint(settings.data_dir))
+    errors.register(app)
+    cors.register(app, settings.cors_origins)
+    return app

@@ -1,0 +1,86 @@
+"""A sample Bundle as the order-sign request that an EHR would send: its draft orders, and the rest as prefetch. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cds_service.errors import UnusableInput
+from cds_service.prefetch import KEY_OF
+from fhir_mappings.chart import TYPE_OF, Resource
+
+ORDERS = frozenset(
+    {
+        "MedicationRequest",
+        "ServiceRequest",
+        "DeviceRequest",
+        "NutritionOrder",
+        "VisionPrescription",
+        "CommunicationRequest",
+    }
+)
+_KEY_OF_TYPE = {TYPE_OF[records]: key for records, key in KEY_OF.items() if records != "patient"}
+_SENT_ALONG = {"Organization": "coverage", "Medication": "medicationRequests"}
+_OTHERS = "otherResources"
+
+
+def is_bundle(document: Mapping[str, Any]) -> bool:
+    """Whether a document is a FHIR Bundle and not a CDS Hooks request."""
+    return document.get("resourceType") == "Bundle"
+
+
+def request_from(bundle: Mapping[str, Any], hook_instance: str) -> dict[str, Any]:
+    """Return the order-sign request for a Bundle.
+
+    Only what the Bundle holds is sent: a record that is not in it was not supplied. Raises UnusableInput when the
+    Bundle has no draft order or not exactly one Patient.
+    """
+    entries = bundle.get("entry")
+    resources = [e.get("resource") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    held = [r for r in resources if isinstance(r, dict) and isinstance(r.get("resourceType"), str)]
+    drafts = [r for r in held if r["resourceType"] in ORDERS and r.get("status") == "draft"]
+    if not drafts:
+        raise UnusableInput("the Bundle holds no order with status draft; give the order that is signed that status.")
+    patient = _patient(held)
+    rest = [r for r in held if r not in drafts and r["resourceType"] != "Patient"]
+    encounter = next((r["id"] for r in held if r["resourceType"] == "Encounter" and r.get("id")), None)
+    return {
+        "hook": "order-sign",
+        "hookInstance": hook_instance,
+        "context": {
+            "userId": _user(held, drafts),
+            "patientId": patient["id"],
+            **({"encounterId": encounter} if encounter else {}),
+            "draftOrders": _bundle("collection", drafts),
+        },
+        "prefetch": {"patient": patient, **_prefetch(rest)},
+    }
+
+
+def _patient(held: Sequence[Resource]) -> Resource:
+    patients = [r for r in held if r["resourceType"] == "Patient" and isinstance(r.get("id"), str)]
+    if len(patients) != 1:
+        raise UnusableInput(f"the Bundle holds {len(patients)} Patients with an id; one is needed.")
+    return patients[0]
+
+
+def _user(held: Sequence[Resource], drafts: Sequence[Resource]) -> str:
+    practitioners = [
+        f"{r['resourceType']}/{r['id']}" for r in held if r["resourceType"] == "Practitioner" and "id" in r
+    ]
+    requesters = [r.get("requester") for r in drafts]
+    named = [r["reference"] for r in requesters if isinstance(r, dict) and isinstance(r.get("reference"), str)]
+    return next((name for name in (*practitioners, *named) if name.startswith("Practitioner")), "Practitioner/unknown")
+
+
+def _prefetch(rest: Sequence[Resource]) -> dict[str, Any]:
+    by_key: dict[str, list[Resource]] = {}
+    for resource in rest:
+        kind = resource["resourceType"]
+        key = _KEY_OF_TYPE.get(kind) or _SENT_ALONG.get(kind) or _OTHERS
+        by_key.setdefault(key, []).append(resource)
+    return {key: _bundle("searchset", found) for key, found in by_key.items()}
+
+
+def _bundle(kind: str, resources: Sequence[Resource]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": kind, "entry": [{"resource": r} for r in resources]}

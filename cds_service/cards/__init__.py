@@ -1,0 +1,1 @@
+"""What a clinician reads: CDS Hooks cards with the assessment behind them. Pure."""

@@ -1,0 +1,42 @@
+"""Text of the EHR made safe to show: it appears inside Markdown code spans only, and never as markup."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from fhir_mappings.facts import Evidence
+
+LONGEST = 120
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of control, format (bidirectional overrides too), surrogate and unassigned characters."""
+
+
+def plain(text: str | None) -> str:
+    """Return a text of the EHR on one line, without control, bidirectional and format characters, cut at 120."""
+    if not text:
+        return ""
+    shown = "".join(" " if c.isspace() else c for c in text[: LONGEST * 4] if _shown(c))
+    line = " ".join(shown.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1].rstrip() + "…"
+
+
+def _shown(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) not in _HIDDEN
+
+
+def code_span(text: str | None) -> str:
+    """Return a text of the EHR as a Markdown code span; empty when nothing of it can be shown."""
+    # an apostrophe in place of a backtick: a code span that cannot be closed from inside needs no escaping
+    line = plain(text).replace("`", "'")
+    return f"`{line}`" if line else ""
+
+
+def evidence_json(evidence: Evidence) -> dict[str, str]:
+    """Return evidence as the assessment carries it, empty members left out."""
+    members = {
+        "reference": plain(evidence.reference),
+        "display": plain(evidence.display),
+        "value": plain(evidence.value),
+        "date": plain(evidence.date),
+    }
+    return {name: value for name, value in members.items() if value}

@@ -1,0 +1,238 @@
+"""Assessments to CDS Hooks 2.0 cards: summary, detail as lists, links, and the assessment as data. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from cds_service.cards import wording
+from cds_service.cards.plain import code_span, evidence_json, plain
+from cds_service.policy.document import Assessment, CriterionResult, PolicyDocument
+from cds_service.policy.outcome import Outcome
+from cds_service.routing import Elsewhere, Selected
+from fhir_mappings.facts import Evidence, Facts, Records, Unreadable
+
+TOPIC = {
+    "system": "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp",
+    "code": "guideline",
+    "display": "Guideline",
+}
+OVERRIDE_SYSTEM = "urn:coverage-cds:override-reasons"
+OVERRIDE_REASONS = [
+    {"code": "documented-elsewhere", "display": "It is documented, but not in what this service was sent"},
+    {"code": "payer-agreed", "display": "The payer has already authorized it"},
+    {"code": "other-coverage", "display": "Another coverage pays for it"},
+    {"code": "clinical-judgement", "display": "The order stands for clinical reasons"},
+]
+_ORDER = (Outcome.NOT_MET, Outcome.UNDOCUMENTED, Outcome.MET)
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every card of one answer needs: the service's own URL, and where new uuids come from."""
+
+    base_url: str
+    new_id: Callable[[], str]
+    therapy_name: Callable[[str], str]
+
+
+def assessed(selected: Selected, assessment: Assessment, facts: Facts, context: Context) -> dict[str, Any]:
+    """Return the card of an order that was held against a policy."""
+    document, therapy = selected.document, context.therapy_name(facts.order.therapy)
+    notices = [*selected.notices, *assessment.notices, *_chart_notices(facts, assessment.results, document)]
+    detail = [
+        _header(
+            facts, therapy, f"{document.id}, {document.title} ({selected.payer.label}, from {document.effective_from})"
+        ),
+        *_criteria_lists(assessment.results),
+        *_list("Assumptions", (a for r in assessment.results for a in r.assumptions)),
+        *_list("The policy disagrees with itself", assessment.conflicts),
+        *_list("Notices", notices),
+        wording.ADVICE,
+    ]
+    extension = {
+        **_order(facts),
+        "policy": _policy(document, selected.payer.label),
+        "basis": selected.basis,
+        "outcome": assessment.outcome.value,
+        "criteria": [_criterion(result) for result in assessment.results],
+        "notices": notices,
+        "conflicts": list(assessment.conflicts),
+    }
+    summary = wording.summary(therapy, selected.payer.label, document.id, assessment)
+    indicator = "info" if assessment.outcome is Outcome.MET else "warning"
+    return _card(context, summary, indicator, selected.payer.label, detail, extension, document)
+
+
+def elsewhere(selection: Elsewhere, facts: Facts, document_notices: Sequence[str], context: Context) -> dict[str, Any]:
+    """Return the card of an order that a document governs which the library does not hold."""
+    therapy = context.therapy_name(facts.order.therapy)
+    notices = [*selection.notices, *document_notices, *facts.order.notices]
+    label = selection.payer.label if selection.payer else "Coverage criteria"
+    detail = [
+        _header(facts, therapy, selection.document),
+        selection.because,
+        *_list("Notices", notices),
+        wording.ADVICE,
+    ]
+    extension = {
+        **_order(facts),
+        "basis": "elsewhere",
+        "elsewhere": {"document": selection.document, "because": selection.because},
+        "notices": notices,
+    }
+    summary = wording.elsewhere_summary(therapy, selection.document)
+    return _card(context, summary, "info", label, detail, extension, selection.policy)
+
+
+def unchecked(selected: Selected, facts: Facts, context: Context) -> dict[str, Any]:
+    """Return the card of a policy that failed on this order: a failure is visible, never an empty answer."""
+    document, therapy = selected.document, context.therapy_name(facts.order.therapy)
+    problem = "This service failed while checking the policy. Nothing was decided; check the criteria by hand."
+    detail = [_header(facts, therapy, f"{document.id}, {document.title}"), problem, wording.ADVICE]
+    extension = {
+        **_order(facts),
+        "policy": _policy(document, selected.payer.label),
+        "basis": selected.basis,
+        "outcome": Outcome.UNDOCUMENTED.value,
+        "criteria": [
+            {"id": c.id, "outcome": "undocumented", "text": c.text, "reason": problem, "settledBy": c.settled_by}
+            for c in document.applicable(facts.order.therapy)
+        ],
+        "notices": [*selected.notices, problem],
+    }
+    summary = wording.unchecked_summary(therapy, selected.payer.label, document.id)
+    return _card(context, summary, "warning", selected.payer.label, detail, extension, document)
+
+
+def unidentified(order: str, reason: str, today: datetime.date, context: Context) -> dict[str, Any]:
+    """Return the card of an order whose drug could not be had, so that nobody takes silence for "no rules apply"."""
+    text = f"The drug of order {code_span(order)} could not be read: {reason}. Nothing was checked for it."
+    summary = "An order's drug could not be read: coverage criteria were not checked"
+    extension = {"order": plain(order), "asOf": today.isoformat(), "notices": [text]}
+    return _card(context, summary, "info", "Coverage criteria", [text], extension, None)
+
+
+def _card(
+    context: Context,
+    summary: str,
+    indicator: str,
+    label: str,
+    detail: Iterable[str],
+    extension: dict[str, Any],
+    document: PolicyDocument | None,
+) -> dict[str, Any]:
+    identity = context.new_id()
+    card = {
+        "uuid": identity,
+        "summary": summary,
+        "detail": "\n\n".join(part for part in detail if part),
+        "indicator": indicator,
+        "source": {"label": label, "url": context.base_url, "topic": TOPIC},
+        "overrideReasons": [{"system": OVERRIDE_SYSTEM, **reason} for reason in OVERRIDE_REASONS],
+        "extension": {"coverage-cds.assessment": without_empty({"decisionId": identity, **extension})},
+    }
+    if document is not None:
+        url = f"{context.base_url}/policies/{quote(document.id)}?on={extension['asOf']}"
+        card["links"] = [{"label": f"{document.id}: the criteria in full", "url": url, "type": "absolute"}]
+    return card
+
+
+def without_empty(members: dict[str, Any]) -> dict[str, Any]:
+    """Return the members that have a value: CDS Hooks allows no null and no empty list, object or text."""
+    return {name: value for name, value in members.items() if value not in (None, "", [], {}, ())}
+
+
+def _order(facts: Facts) -> dict[str, Any]:
+    return {
+        "order": plain(facts.order.reference),
+        "therapy": facts.order.therapy,
+        "asOf": facts.as_of.isoformat(),
+    }
+
+
+def _policy(document: PolicyDocument, payer: str) -> dict[str, str]:
+    return {
+        "id": document.id,
+        "title": document.title,
+        "payer": payer,
+        "effectiveFrom": document.effective_from.isoformat(),
+        "revision": document.revision,
+    }
+
+
+def _criterion(result: CriterionResult) -> dict[str, Any]:
+    return without_empty(
+        {
+            "id": result.id,
+            "outcome": result.outcome.value,
+            "text": result.text,
+            "reason": result.reason,
+            "settledBy": "" if result.outcome is Outcome.MET else result.settled_by,
+            "evidence": [evidence_json(e) for e in result.evidence],
+            "assumed": True if result.assumed else None,
+            "conflict": True if result.conflict else None,
+            "assumptions": list(result.assumptions),
+            "question": result.question,
+        }
+    )
+
+
+def _header(facts: Facts, therapy: str, policy: str) -> str:
+    order = f"{code_span(facts.order.display)} ({code_span(facts.order.reference)})"
+    return f"**{therapy}**: order {order}, service date {facts.as_of}.\n\n**Policy:** {policy}."
+
+
+def _criteria_lists(results: Sequence[CriterionResult]) -> list[str]:
+    parts = []
+    for outcome in _ORDER:
+        chosen = [result for result in results if result.outcome is outcome]
+        parts += _list(wording.HEADINGS[outcome], (_item(result) for result in chosen))
+    return parts
+
+
+def _item(result: CriterionResult) -> str:
+    marks = " (assumed)" if result.assumed else " (conflict)" if result.conflict else ""
+    text = f"**{result.id}** {result.text}{marks} {result.reason}"
+    if result.evidence:
+        text += f" Evidence: {', '.join(_cited(e) for e in result.evidence[:_MOST_NAMED])}"
+        more = len(result.evidence) - _MOST_NAMED
+        text += f" and {more} more." if more > 0 else "."
+    if result.outcome is not Outcome.MET:
+        text += f" **To settle it:** {result.settled_by}"
+    return text
+
+
+def _cited(evidence: Evidence) -> str:
+    spans = [code_span(evidence.display), code_span(evidence.value), code_span(evidence.reference)]
+    return " ".join([*(s for s in spans if s), *([f"of {code_span(evidence.date)}"] if evidence.date else [])])
+
+
+def _list(heading: str, items: Iterable[str]) -> list[str]:
+    lines = [f"- {item}" for item in dict.fromkeys(items)]
+    return [f"**{heading}**\n\n" + "\n".join(lines)] if lines else []
+
+
+def _chart_notices(facts: Facts, results: Sequence[CriterionResult], document: PolicyDocument) -> list[str]:
+    needed: frozenset[Records] = document.records(facts.order.therapy)
+    return [*facts.order.notices, *wording.fact_notices(facts, results, needed), *_read_notices(facts)]
+
+
+def _read_notices(facts: Facts) -> list[str]:
+    found = []
+    if facts.unreadable:
+        found.append(f"Could not be read: {_named(facts.unreadable)}.")
+    if facts.quality:
+        found.append(f"Not valid FHIR R4, but read as far as needed: {_named(facts.quality)}.")
+    return found
+
+
+def _named(resources: Sequence[Unreadable]) -> str:
+    """Return references (ids of the EHR) and problems (our words) as a phrase for the notices of an assessment."""
+    named = [f"{code_span(r.reference)} ({r.problem})" for r in resources[:_MOST_NAMED]]
+    more = len(resources) - _MOST_NAMED
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,223 @@
+"""The command line. It owns arguments, files, exit status and messages; every decision is made elsewhere."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+import requests
+from rich.console import Console
+
+from cds_service import hook_request, review
+from cds_service.bundle_request import is_bundle, request_from
+from cds_service.errors import CoverageCdsError, UnusableInput
+from cds_service.library import PAYERS as SHIPPED_PAYERS
+from cds_service.library import Library, known_names, load_file, load_library, load_payers, policy_files
+from cds_service.policy.document import PolicyDocument
+from cds_service.policy.errors import PolicyError
+from cds_service.policy.load import check_library
+from cds_service.policy_text import describe, listing
+from cds_service.settings import Settings
+from cds_service.terminal import ASSESSMENT, print_cards
+
+HOOKS = ("order-sign", "order-select")
+_DATE = click.DateTime(["%Y-%m-%d"])
+
+
+class _Group(click.Group):
+    """A group whose errors of ours are one line on stderr and status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (CoverageCdsError, PolicyError) as error:
+            click.echo(f"coverage-cds: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="coverage-cds")
+def main() -> None:
+    """Hold orders for cell and gene therapies against the payer's coverage policy."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+def serve(host: str, port: int, workers: int) -> None:
+    """Serve CDS Hooks over HTTP."""
+    from cds_service.server import Server  # gunicorn only where it is used
+
+    server = Server(Settings.load(), host, port, workers)
+    url = f"http://{host}:{port}"
+    click.echo(f"CDS Hooks discovery: {url}/cds-services")
+    click.echo(f"Playground:          {url}/")
+    server.run()
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "json", "cards"]))
+@click.option("--as-of", type=_DATE, help="The day of arrival: it counts where an order states no date.")
+def evaluate(files: tuple[str, ...], form: str, as_of: datetime.datetime | None) -> None:
+    """Judge the orders of FILES: FHIR Bundles or CDS Hooks requests; - is standard input."""
+    services = review.Services.load(Settings.load())
+    today = as_of.date() if as_of else datetime.datetime.now(datetime.UTC).astimezone().date()
+    answers = [_named(name, lambda document: _answer(document, services, today)) for name in files]
+    if form == "text":
+        for name, answer in zip(files, answers, strict=True):
+            console = Console()
+            if len(files) > 1:
+                console.rule(name)
+            print_cards(console, answer["cards"])
+        return
+    for answer in answers:
+        shown = answer if form == "cards" else [card["extension"][ASSESSMENT] for card in answer["cards"]]
+        click.echo(_json(shown))
+
+
+@main.command(name="request")
+@click.argument("bundle")
+def request_(bundle: str) -> None:
+    """Print the order-sign request that an EHR would send for a FHIR BUNDLE."""
+    click.echo(_json(_named(bundle, _request)))
+
+
+@main.command()
+@click.argument("file")
+@click.option(
+    "--url", required=True, help="The service, for example http://127.0.0.1:8000/cds-services/coverage-criteria"
+)
+@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "cards"]))
+def fire(file: str, url: str, form: str) -> None:
+    """Send FILE, a Bundle or a request, to a running service and print the cards."""
+    body = _named(file, lambda d: _request(d) if is_bundle(d) else d)
+    answer = _posted(url, body)
+    if form == "cards":
+        click.echo(_json(answer))
+    else:
+        print_cards(Console(), answer.get("cards", []))
+
+
+@main.group()
+def policies() -> None:
+    """List, read and check the policies."""
+
+
+@policies.command(name="list")
+def list_() -> None:
+    """List the library: every policy with its payer, first day and therapies."""
+    library = _library()
+    Console().print(listing(library))
+
+
+@policies.command()
+@click.argument("policy")
+@click.option("--on", "day", type=_DATE, help="The version in force on this day (default: today).")
+def show(policy: str, day: datetime.datetime | None) -> None:
+    """Print one POLICY: its letters, what each check looks for, its assumptions and notices."""
+    library = _library()
+    on = day.date() if day else datetime.datetime.now(datetime.UTC).astimezone().date()
+    click.echo(describe(_version(library, policy, on)))
+
+
+@policies.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+def check(paths: tuple[Path, ...]) -> None:
+    """Check policy files; without PATHS, the library of this deployment."""
+    settings = Settings.load()
+    if not paths:
+        library = load_library(settings.policies, settings.payers)
+        click.echo(f"{len(library.documents)} policies are right.")
+        return
+    known = known_names(load_payers(settings.payers or SHIPPED_PAYERS))
+    problems, documents = [], []
+    for path in policy_files(paths):
+        try:
+            documents.append(load_file(path, known))
+        except PolicyError as error:
+            problems.append(str(error))
+    if not problems:
+        check_library(documents)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        sys.exit(2)
+    click.echo(f"{len(documents)} {'policy is' if len(documents) == 1 else 'policies are'} right.")
+
+
+def _library() -> Library:
+    settings = Settings.load()
+    return load_library(settings.policies, settings.payers)
+
+
+def _version(library: Library, policy: str, on: datetime.date) -> PolicyDocument:
+    versions = library.versions(policy)
+    if not versions:
+        held = ", ".join(dict.fromkeys(d.id for d in library.documents))
+        raise UnusableInput(f"the library holds no policy {policy}; it holds {held}.")
+    begun = [d for d in versions if d.effective_from <= on]
+    if not begun:
+        raise UnusableInput(f"{policy} begins on {versions[0].effective_from}; no version is in force on {on}.")
+    return begun[-1]
+
+
+def _named(name: str, use: Callable[[dict[str, Any]], Any]) -> Any:
+    """Return what ``use`` makes of a file; every error then begins with the file's name."""
+    try:
+        return use(_document(name))
+    except CoverageCdsError as error:
+        raise UnusableInput(f"{name}: {error}") from None
+
+
+def _document(name: str) -> dict[str, Any]:
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise UnusableInput(f"it cannot be read: {error.strerror}.") from None
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise UnusableInput(f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg}).") from None
+    if not isinstance(document, dict):
+        raise UnusableInput("this is neither a FHIR Bundle nor a CDS Hooks request: a JSON object is needed.")
+    return document
+
+
+def _request(document: dict[str, Any]) -> dict[str, Any]:
+    if not is_bundle(document):
+        raise UnusableInput('this is not a FHIR Bundle ("resourceType": "Bundle").')
+    return request_from(document, review.new_uuid())
+
+
+def _answer(document: dict[str, Any], services: review.Services, today: datetime.date) -> dict[str, Any]:
+    body = _request(document) if is_bundle(document) else document
+    return review.answer(hook_request.read(body, HOOKS), services, today=today)
+
+
+def _posted(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    try:
+        response = requests.post(url, data=orjson.dumps(body), headers={"Content-Type": "application/json"}, timeout=30)
+        answer = response.json()
+    except requests.exceptions.JSONDecodeError:
+        raise UnusableInput(f"the service at {url} answered {response.status_code} without JSON.") from None
+    except requests.RequestException as error:
+        raise UnusableInput(f"the service at {url} did not answer ({type(error).__name__}).") from None
+    if response.status_code != 200 or not isinstance(answer, dict):
+        raise UnusableInput(f"the service answered {response.status_code}: {_diagnostics(answer)}")
+    return answer
+
+
+def _diagnostics(answer: Any) -> str:
+    issues = answer.get("issue", []) if isinstance(answer, dict) else []
+    return " ".join(str(i.get("diagnostics", "")) for i in issues if isinstance(i, dict)) or "no reason given"
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -1,0 +1,165 @@
+"""From the JSON of a CDS Hooks request to a frozen HookRequest; every 400 about its shape is decided here.
+
+Only what cannot be answered without is demanded (hook, hookInstance, patientId, draftOrders); all else that is odd
+becomes a notice, because real clients send it. The prefetch is carried, not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from cds_service import bundles
+from cds_service.errors import NotAHookRequest, Unprocessable, WrongHook, WrongPatient
+from cds_service.same_patient import links_of, patient_of, refusal, whose
+from fhir_mappings.chart import Resource
+
+_PATIENT_ID = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@+=-]{1,128}")
+"""Wider than a FHIR id, since test systems use more, but nothing that means something in a URL."""
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class HookRequest:
+    """One call of an order hook. What could be a patient's data or a secret is left out of ``repr``."""
+
+    hook: str
+    hook_instance: str
+    patient_id: str = field(repr=False)
+    draft_orders: tuple[Resource, ...] = field(default=(), repr=False)
+    """Every resource of context.draftOrders, as sent; other things than orders may be among them."""
+    user_id: str | None = field(default=None, repr=False)
+    encounter_id: str | None = field(default=None, repr=False)
+    selections: tuple[str, ...] = field(default=(), repr=False)
+    """For order-select: references of the draft orders just selected."""
+    prefetch: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False)
+    fhir_server: str | None = field(default=None, repr=False)
+    access_token: str | None = field(default=None, repr=False)
+    token_patient: str | None = field(default=None, repr=False)
+    extension: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, repr=False)
+    notices: tuple[str, ...] = ()
+    """What was odd about the request, in our words, without the values."""
+
+
+def read(body: object, hook_expected: Collection[str]) -> HookRequest:
+    """Read a request's parsed JSON.
+
+    Raises NotAHookRequest, WrongHook and WrongPatient (400) and Unprocessable (422).
+    """
+    if not isinstance(body, Mapping):
+        raise NotAHookRequest("The request body is not a JSON object; a CDS Hooks request was expected.")
+    hook = _text(body, "hook")
+    if hook not in hook_expected:
+        expected = " or ".join(sorted(hook_expected))
+        raise WrongHook(f"The hook of this request is not one of this service; {expected} was expected.", "hook")
+    hook_instance = _text(body, "hookInstance")
+    context = body.get("context")
+    if not isinstance(context, Mapping):
+        raise NotAHookRequest("The member context is missing or not an object; it has to hold patientId.", "context")
+    notices: list[str] = []
+    patient_id = _patient_id(context, notices)
+    authorization = _object(body, "fhirAuthorization", notices)
+    token_patient = _optional(authorization, "patient", "fhirAuthorization.patient", notices)
+    if token_patient and (patient_of(token_patient) or token_patient) != patient_id:
+        raise WrongPatient(
+            "The access token is for another patient than context.patientId; both have to name the same.",
+            "fhirAuthorization.patient",
+        )
+    return HookRequest(
+        hook=hook,
+        hook_instance=hook_instance,
+        patient_id=patient_id,
+        draft_orders=_draft_orders(context, patient_id, notices),
+        user_id=_optional(context, "userId", "context.userId", notices),
+        encounter_id=_optional(context, "encounterId", "context.encounterId", notices),
+        selections=_selections(context, notices),
+        prefetch=_object(body, "prefetch", notices),
+        fhir_server=_optional(body, "fhirServer", "fhirServer", notices),
+        access_token=_optional(authorization, "access_token", "fhirAuthorization.access_token", notices),
+        token_patient=token_patient,
+        extension=_object(body, "extension", notices),
+        notices=tuple(notices),
+    )
+
+
+def _text(holder: Mapping[str, Any], name: str, path: str | None = None) -> str:
+    path = path or name
+    value = holder.get(name)
+    if value is None:
+        raise NotAHookRequest(f"The member {path} is missing; it is required.", path)
+    if not isinstance(value, str) or not value.strip():
+        raise NotAHookRequest(f"The member {path} is not a text with something in it, as it has to be.", path)
+    return value
+
+
+def _patient_id(context: Mapping[str, Any], notices: list[str]) -> str:
+    path = "context.patientId"
+    sent = _text(context, "patientId", path)
+    patient_id = patient_of(sent)
+    if patient_id is None:
+        patient_id = sent
+    else:
+        notices.append(f"{path} was sent as a reference; a plain id was expected")
+    if not _PATIENT_ID.fullmatch(patient_id):
+        raise Unprocessable(f"The member {path} is not the id of a FHIR resource; a plain id was expected.", path)
+    return patient_id
+
+
+def _optional(holder: Mapping[str, Any], name: str, path: str, notices: list[str]) -> str | None:
+    """Return a text, or None when it is absent or empty, or with a notice when it is no text."""
+    value = holder.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        notices.append(f"{path} was not used: it is not a text")
+        return None
+    return value
+
+
+def _object(holder: Mapping[str, Any], name: str, notices: list[str]) -> Mapping[str, Any]:
+    value = holder.get(name)
+    if value is None:
+        return _EMPTY
+    if not isinstance(value, Mapping):
+        notices.append(f"{name} was not used: it is not an object")
+        return _EMPTY
+    return value
+
+
+def _selections(context: Mapping[str, Any], notices: list[str]) -> tuple[str, ...]:
+    value = context.get("selections")
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        notices.append("context.selections was not used: it is not a list")
+        return ()
+    texts = tuple(v for v in value if isinstance(v, str) and v)
+    if len(texts) < len(value):
+        notices.append("context.selections has entries that are no references")
+    return texts
+
+
+def _draft_orders(context: Mapping[str, Any], patient_id: str, notices: list[str]) -> tuple[Resource, ...]:
+    path = "context.draftOrders"
+    bundle = context.get("draftOrders")
+    if bundle is None:
+        raise NotAHookRequest(f"The member {path} is missing; a Bundle of the orders is required.", path)
+    if not isinstance(bundle, Mapping) or bundle.get("resourceType", "Bundle") != "Bundle":
+        raise NotAHookRequest(f"The member {path} is not a Bundle, as it has to be.", path)
+    entries = bundles.entries(bundle)
+    links = links_of(entries)
+    orders: list[Resource] = []
+    for number, entry in enumerate(entries, 1):
+        resource = entry.get("resource") if isinstance(entry, Mapping) else None
+        if not isinstance(resource, Mapping) or not isinstance(resource.get("resourceType"), str):
+            continue
+        if whose(resource, patient_id, links) == "another":
+            raise refusal(resource, f"{path} entry {number}", path)
+        orders.append(resource)
+    if len(orders) < len(entries):
+        notices.append(f"{len(entries) - len(orders)} of the entries of {path} could not be read as a resource")
+    return tuple(orders)

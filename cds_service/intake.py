@@ -1,0 +1,93 @@
+"""Takes in the resources of one request, sent or fetched: by type, each once, and never another patient's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cds_service import bundles, same_patient
+from cds_service.same_patient import NO_LINKS
+from fhir_mappings.chart import Resource
+from fhir_mappings.facts import Unreadable
+
+IN_PART = "was sent only in part"
+FAILED = "the EHR reported an error for it"
+FAILED_IN_PART = "the EHR reported an error for a part of it"
+NOT_FHIR = "was not sent in a form that can be read"
+
+_ORDERS = ("Request", "Order", "Prescription")
+"""How the names of the FHIR types end that are orders."""
+
+
+class Taken(NamedTuple):
+    """What one prefetch value held: the types of its resources, draft orders not counted, and why it is not whole."""
+
+    types: frozenset[str]
+    problem: str | None = None
+
+
+class Intake:
+    """Gathers resources by type. A draft order that comes again is left out: the draft is what will be signed."""
+
+    def __init__(self, patient_id: str, draft_orders: Sequence[Resource]) -> None:
+        self._patient_id = patient_id
+        self._drafts = {_name(r) for r in draft_orders if r["resourceType"].endswith(_ORDERS)} - {None}
+        self._seen: set[tuple[str, str] | None] = set()
+        self.resources: dict[str, list[Resource]] = {}
+        self.unreadable: list[Unreadable] = []
+        for resource in draft_orders:
+            if resource["resourceType"] in {"Medication", "Organization"}:
+                self.add(resource, "context.draftOrders", "context.draftOrders")
+
+    def add(self, resource: Resource, where: str, path: str, links: Mapping[str, str] = NO_LINKS) -> bool:
+        """Take in one resource; ``where`` and ``path`` name its place in messages.
+
+        Return False for one that is a draft order. Raises WrongPatient.
+        """
+        name = _name(resource)
+        whose = same_patient.whose(resource, self._patient_id, links)
+        if whose == "another":
+            raise same_patient.refusal(resource, where, path)
+        if name in self._drafts:
+            return False
+        if whose == "unclear":
+            self.unreadable.append(Unreadable(where, "it does not say clearly that it is about this patient"))
+        elif name is None or name not in self._seen:
+            self._seen.add(name)
+            self.resources.setdefault(resource["resourceType"], []).append(resource)
+        return True
+
+    def take(self, value: object, name: str, path: str) -> Taken:
+        """Take in one prefetch value: null, a resource, a Bundle, or (some clients) a list of resources."""
+        if value is None:
+            return Taken(frozenset())
+        if isinstance(value, list):
+            value = {"resourceType": "Bundle", "entry": [{"resource": resource} for resource in value]}
+        kind = value.get("resourceType") if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping) or not isinstance(kind, str):
+            return Taken(frozenset(), NOT_FHIR)
+        if kind == "Bundle":
+            return self._take_bundle(value, name, path)
+        if kind == "OperationOutcome":
+            return Taken(frozenset(), FAILED)
+        return Taken(frozenset({kind} if self.add(value, name, path) else ()))
+
+    def _take_bundle(self, bundle: Resource, name: str, path: str) -> Taken:
+        links = same_patient.links_of(bundles.entries(bundle))
+        types: set[str] = set()
+        problem = IN_PART if bundles.next_link(bundle) else None
+        for number, resource in bundles.resources(bundle):
+            where = f"{name} entry {number}"
+            if resource is None:
+                self.unreadable.append(Unreadable(where, "it holds no resource that can be read"))
+            elif bundles.is_failure(resource):
+                problem = FAILED_IN_PART
+            elif resource["resourceType"] != "OperationOutcome" and self.add(resource, where, path, links):
+                types.add(resource["resourceType"])
+        return Taken(frozenset(types), FAILED if problem == FAILED_IN_PART and not types else problem)
+
+
+def _name(resource: Resource) -> tuple[str, str] | None:
+    """Return type and id, or None for a resource without an id that can be compared."""
+    name = resource.get("id")
+    return (resource["resourceType"], name) if isinstance(name, str) else None

@@ -1,0 +1,112 @@
+"""What every check is, and how its options are declared: loader, JSON Schema and pages read them here."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+
+from cds_service.policy.finding import Finding
+from fhir_mappings.facts import Facts, Kind, Records
+
+OptionKind = Literal["count", "number", "value sets", "records", "choice", "check", "checks", "range"]
+
+KIND_OF: dict[Records, Kind] = {
+    "conditions": "condition",
+    "procedures": "procedure",
+    "observations": "observation",
+    "medication-requests": "medication",
+    "medication-administrations": "administration",
+    "service-requests": "service-request",
+    "goals": "goal",
+}
+"""The sort of statement that each kind of record yields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range of numbers by its bounds: at_least, above, below, at_most. At least one is given."""
+
+    at_least: Decimal | None = None
+    above: Decimal | None = None
+    below: Decimal | None = None
+    at_most: Decimal | None = None
+
+    def __contains__(self, value: Decimal) -> bool:
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+            and (self.at_most is None or value <= self.at_most)
+        )
+
+    def numbers(self) -> frozenset[Decimal]:
+        """Return the bounds."""
+        return frozenset(v for v in (self.at_least, self.above, self.below, self.at_most) if v is not None)
+
+    def in_words(self) -> str:
+        """Return the range as a phrase: ``at least 7.0`` or ``above 0 and below 90``."""
+        bounds = (("at least", self.at_least), ("above", self.above), ("below", self.below), ("at most", self.at_most))
+        return " and ".join(f"{word} {value}" for word, value in bounds if value is not None)
+
+
+def option(kind: OptionKind, meaning: str, *, default: Any = dataclasses.MISSING, choices: tuple[str, ...] = ()) -> Any:
+    """Declare one option of a check: how it is written in YAML and what it means to a policy analyst."""
+    metadata = {"kind": kind, "meaning": meaning, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of the closed vocabulary. ``key`` is its name in YAML; the docstring is its meaning for an analyst."""
+
+    key: ClassVar[str]
+    scalar: ClassVar[str | None] = None
+    """The option that may be written directly after the key (``age_at_least: 18``)."""
+
+    def evaluate(self, facts: Facts) -> Finding:
+        """Return whether the check is true of the facts. Pure; raises nothing on any facts."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """Return the check in words, as a phrase that can follow "the chart shows that"."""
+        raise NotImplementedError
+
+    @property
+    def records(self) -> frozenset[Records]:
+        """The records in which the check looks: they are fetched when they were not sent."""
+        return frozenset(r for child in self.children() for r in child.records)
+
+    def children(self) -> tuple[Check, ...]:
+        """Return the checks inside this one."""
+        return ()
+
+    def numbers(self) -> frozenset[Decimal]:
+        """Return every number that the check was given: each must be printed in the policy or be an assumption."""
+        found: set[Decimal] = set()
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value == field.default or value is None:
+                continue
+            if field.metadata["kind"] in {"count", "number"}:
+                found.add(Decimal(value))
+            if field.metadata["kind"] == "range":
+                for each in value if isinstance(value, tuple) else (value,):
+                    found |= each.numbers()
+        return frozenset(found).union(*(child.numbers() for child in self.children()))
+
+    def value_sets(self) -> frozenset[str]:
+        """Return the value sets that the check reads."""
+        own = {
+            name
+            for field in dataclasses.fields(self)
+            if field.metadata["kind"] == "value sets"
+            for name in getattr(self, field.name)
+        }
+        return frozenset(own).union(*(child.value_sets() for child in self.children()))
+
+
+def named(value_sets: tuple[str, ...]) -> str:
+    """Return value sets as a phrase: their names with "or" between them."""
+    return " or ".join(name.replace("-", " ") for name in value_sets)

@@ -1,0 +1,151 @@
+"""Checks on earlier infusions of a course: how many there were, and whether another one may follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import ClassVar
+
+from cds_service.policy.checks.check import Check, option
+from cds_service.policy.checks.recorded import dates
+from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
+from cds_service.policy.windows import day_in_words, distinct_days
+from fhir_mappings.facts import DateRange, Facts, Records, Statement
+
+_COUNTED = frozenset({"procedure", "administration", "condition"})
+
+
+def earlier_infusions(
+    facts: Facts, value_set: tuple[str, ...], unstated: tuple[str, ...], not_with: tuple[str, ...]
+) -> list[Statement]:
+    """Return the infusions before the service date: those of the value set, and the unstated ones that count as such.
+
+    One whose code leaves the kind open does not count when something of ``not_with`` stands on the same day.
+    """
+    other_days = [s.when for s in facts.of(*not_with) if s.when]
+    found = []
+    for s in facts.of(*value_set, *unstated):
+        certain = bool(s.concepts.intersection(value_set))
+        before = s.when is None or s.when.first < facts.as_of
+        if s.kind not in _COUNTED or s.phase == "planned" or not before or s.concepts.intersection(not_with):
+            continue
+        if certain or not any(s.when and s.when.touches(d.first, d.last) for d in other_days):
+            found.append(s)
+    return found
+
+
+def count_bounds(infusions: Sequence[Statement], same_within_days: int) -> tuple[int, int]:
+    """Return the certain and the possible number of distinct infusions; one without a date counts as one."""
+    sure = [s for s in infusions if s.confirmed]
+    undated = sum(s.when is None for s in sure)
+    certain = distinct_days((s.when for s in sure if s.when), same_within_days) + undated
+    exact = [s.when for s in infusions if s.when and s.when.first == s.when.last]
+    vague = sum(s.when is None or s.when.first != s.when.last for s in infusions)
+    return certain, max(certain, distinct_days(exact, same_within_days) + vague)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfusionsExceed(Check):
+    """Earlier infusions and this order together are more than the course allows."""
+
+    key: ClassVar[str] = "infusions_exceed"
+    value_set: tuple[str, ...] = option("value sets", "infusions that count")
+    unstated: tuple[str, ...] = option("value sets", "infusion codes that leave the kind open", default=())
+    not_with: tuple[str, ...] = option("value sets", "what on the same day shows another kind", default=())
+    limit: int = option("count", "the most infusions, this order included")
+    same_within_days: int = option("count", "records this close together are one infusion")
+
+    def evaluate(self, facts: Facts) -> Finding:
+        earlier = earlier_infusions(facts, self.value_set, self.unstated, self.not_with)
+        if not earlier:
+            return nothing("No earlier infusion found.")
+        certain, possible = count_bounds(earlier, self.same_within_days)
+        text = f"{certain} earlier infusion{'s' if certain != 1 else ''} ({dates(earlier)}) and this order"
+        if certain + 1 > self.limit:
+            return holds(f"{text} make {certain + 1}; the most is {self.limit}.", earlier)
+        if possible + 1 > self.limit:
+            return unclear(f"{text}: it cannot be told whether they make more than {self.limit}.", earlier)
+        if "procedures" not in facts.supplied:
+            return unclear(
+                f"{text} make {certain + 1}, but the procedures were not supplied: there may be more.", earlier
+            )
+        return fails(f"{text} make {certain + 1} of at most {self.limit}.", earlier)
+
+    def describe(self) -> str:
+        return f"earlier infusions and this one are more than {self.limit}"
+
+    @property
+    def records(self) -> frozenset[Records]:
+        return frozenset({"procedures", "medication-administrations"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatOutsideWindow(Check):
+    """A repeat infusion comes although insulin independence stands, or more than the window after it was lost."""
+
+    key: ClassVar[str] = "repeat_outside_window"
+    value_set: tuple[str, ...] = option("value sets", "infusions that count")
+    unstated: tuple[str, ...] = option("value sets", "infusion codes that leave the kind open", default=())
+    not_with: tuple[str, ...] = option("value sets", "what on the same day shows another kind", default=())
+    insulin: tuple[str, ...] = option("value sets", "the drugs that show dependence")
+    within_days: int = option("count", "the window after the infusion, and after the loss of independence")
+
+    def evaluate(self, facts: Facts) -> Finding:
+        earlier = earlier_infusions(facts, self.value_set, self.unstated, self.not_with)
+        if not earlier:
+            return nothing("No earlier infusion found: the criterion does not apply.")
+        last = max((s.when for s in earlier if s.when), key=lambda w: w.last, default=None)
+        if last is None or last.first != last.last:
+            return unclear("The day of the last infusion is not recorded.", earlier)
+        insulin = [s for s in facts.of(*self.insulin) if s.kind == "medication" and s.phase != "planned"]
+        return self._judge(facts.as_of, last.last, earlier, insulin)
+
+    def describe(self) -> str:
+        return (
+            "a repeat infusion is ordered while independence from insulin stands, or more than "
+            f"{self.within_days} days after it was lost"
+        )
+
+    @property
+    def records(self) -> frozenset[Records]:
+        return frozenset({"procedures", "medication-administrations", "medication-requests"})
+
+    def _judge(self, as_of: date, infused: date, earlier: list[Statement], insulin: list[Statement]) -> Finding:
+        shown = [*earlier, *insulin]
+        after = f"after the infusion of {infused}"
+        active = [s for s in insulin if s.phase == "current" and not _ended(s, as_of)]
+        restart = _restart(infused, active, insulin)
+        if restart is not None:
+            days = (as_of - restart).days
+            text = f"Insulin was restarted on {restart} {after}, {days} days before the service date"
+            if days > self.within_days:
+                return holds(f"{text}: more than {self.within_days}.", shown)
+            return fails(f"{text}: within {self.within_days}.", shown)
+        until = infused + timedelta(self.within_days)
+        still = [s for s in active if s.when and s.when.last <= min(until, as_of)]
+        if still:
+            return fails(f"Insulin is still ordered ({day_in_words(still[0].when)}) {after}.", [*earlier, *still])
+        if not insulin:
+            return unclear(f"No insulin is recorded {after}; nothing says whether independence was reached.", earlier)
+        return unclear(f"The insulin on record does not tell whether independence was reached {after}.", shown)
+
+
+def _ended(statement: Statement, as_of: date) -> bool:
+    return statement.until is not None and statement.until.last < as_of
+
+
+def _restart(infused: date, active: list[Statement], insulin: list[Statement]) -> date | None:
+    """Return the day on which insulin began again after a documented interval without it, if there was one."""
+    starts = sorted(s.when.first for s in active if s.when)
+    if not starts or len(starts) != len(active) or starts[0] <= infused:
+        return None
+    others = [s for s in insulin if s not in active]
+    ends = [s.until for s in others]
+    if not others or any(end is None or end.last >= starts[0] - timedelta(1) for end in ends):
+        return None
+    return starts[0] if _after_infusion(infused, ends) else None
+
+
+def _after_infusion(infused: date, ends: Sequence[DateRange | None]) -> bool:
+    return any(end is not None and end.last >= infused for end in ends)

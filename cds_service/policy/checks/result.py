@@ -1,0 +1,94 @@
+"""Checks on results with a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from cds_service.policy.checks.check import Check, Range, named, option
+from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
+from cds_service.policy.windows import day_in_words, in_words, window_start
+from fhir_mappings.facts import Facts, Records, Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestResult(Check):
+    """The latest result lies in a range. Outside it the check is false, or left open where ``false_when`` is narrower.
+
+    With ``goal`` the patient's own target, when one is recorded, takes the place of the range's lower bound.
+    """
+
+    key: ClassVar[str] = "latest_result"
+    value_set: tuple[str, ...] = option("value sets", "the test")
+    true_when: Range = option("range", "the values for which the check is true")
+    false_when: tuple[Range, ...] = option(
+        "range", "the values for which it is false (default: all others)", default=()
+    )
+    unit: str = option("choice", "the unit that its number must have", default="%", choices=("%",))
+    goal: tuple[str, ...] = option("value sets", "goals whose target replaces at_least", default=())
+    within_months: int | None = option("count", "how old the result may be, in months", default=None)
+    within_days: int | None = option("count", "how old the result may be, in days", default=None)
+
+    def evaluate(self, facts: Facts) -> Finding:
+        results = [s for s in facts.of(*self.value_set) if s.kind == "observation" and s.confirmed]
+        dated = [s for s in results if s.when and s.when.first <= facts.as_of]
+        if not dated:
+            return self._without_dated(facts, results)
+        newest = max(s.when.last for s in dated if s.when)
+        latest = [s for s in dated if s.when and s.when.last == newest]
+        start = window_start(facts.as_of, self.within_months, self.within_days)
+        day = day_in_words(latest[0].when)
+        if any(s.when and s.when.first < start for s in latest):
+            return unclear(f"The latest {named(self.value_set)} ({day}) is older than asked for.", latest)
+        if any(s.quantity is None or s.quantity.unit != self.unit for s in latest):
+            return unclear(f"The latest {named(self.value_set)} ({day}) has no number with a usable unit.", latest)
+        return self._decide(latest, facts, day)
+
+    def describe(self) -> str:
+        target = f" (or the patient's own target, {named(self.goal)})" if self.goal else ""
+        window = in_words(self.within_months, self.within_days)
+        return f"the latest {named(self.value_set)} {window} is {self.true_when.in_words()}{target}".replace("  ", " ")
+
+    @property
+    def records(self) -> frozenset[Records]:
+        return frozenset({"observations", "goals"} if self.goal else {"observations"})
+
+    def _without_dated(self, facts: Facts, results: list[Statement]) -> Finding:
+        seen = results or [s for s in facts.of(*self.value_set) if s.kind == "observation"]
+        if seen:
+            return unclear(f"A {named(self.value_set)} result is recorded, but it is undated or not final.", seen)
+        return nothing(f"No {named(self.value_set)} result found.")
+
+    def _decide(self, latest: list[Statement], facts: Facts, day: str) -> Finding:
+        target = self._target(facts)
+        wanted = Range(at_least=target.quantity.value) if target and target.quantity else self.true_when
+        shown = [*latest, target] if target else latest
+        values = [s.quantity.value for s in latest if s.quantity]
+        text = f"{named(self.value_set)} {' and '.join(dict.fromkeys(_number(v) for v in values))} {self.unit} on {day}"
+        text = text[0].upper() + text[1:]
+        if all(v in wanted for v in values):
+            return holds(f"{text}: {wanted.in_words()}.", shown)
+        false = [v not in wanted if target or not self.false_when else self._false(v) for v in values]
+        if all(false):
+            return fails(f"{text}, not {wanted.in_words()}.", shown)
+        if len(set(values)) > 1:
+            return unclear(f"{text}: two results of one day disagree.", shown, conflict=True)
+        return unclear(f"{text}: neither {wanted.in_words()} nor clearly outside.", shown)
+
+    def _false(self, value: Decimal) -> bool:
+        return any(value in each for each in self.false_when)
+
+    def _target(self, facts: Facts) -> Statement | None:
+        goals = [
+            g
+            for g in facts.of(*self.goal)
+            if g.quantity and g.quantity.unit == self.unit and not (g.when and g.when.first > facts.as_of)
+        ]
+        return (
+            max(goals, key=lambda g: (g.evidence.date or "", g.evidence.reference), default=None) if self.goal else None
+        )
+
+
+def _number(value: Decimal) -> str:
+    return f"{value.normalize():f}" if value == value.to_integral() else f"{value:f}"

@@ -1,0 +1,169 @@
+"""Holding a policy against facts: silence, judgement, attestation and the logic over the letters. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from cds_service.policy.document import (
+    Assessment,
+    Assumption,
+    Criterion,
+    CriterionResult,
+    Line,
+    PolicyDocument,
+    Question,
+    outcome_of,
+)
+from cds_service.policy.finding import Finding, in_order, negated, nothing
+from cds_service.policy.outcome import Outcome
+from cds_service.policy.windows import EVER, age_on, months_before
+from fhir_mappings.facts import Attestation, Facts, Records
+
+Silence = Literal["standard", "strict"]
+
+RECORD_NAMES: dict[Records, str] = {
+    "patient": "the patient record",
+    "coverage": "the coverage",
+    "conditions": "the conditions",
+    "medication-requests": "the medication orders",
+    "procedures": "the procedures",
+    "observations": "the observations",
+    "goals": "the goals",
+    "service-requests": "the service orders",
+    "medication-administrations": "the medication administrations",
+    "questionnaire-responses": "the questionnaire responses",
+}
+
+
+def evaluate(
+    document: PolicyDocument, facts: Facts, line: Line | None = None, silence: Silence = "standard"
+) -> Assessment:
+    """Return the assessment of the order in ``facts`` by the document's section for its therapy.
+
+    Raises ValueError when the document has no section for the therapy: routing decides that before.
+    """
+    section = document.section_for(facts.order.therapy)
+    if section is None:
+        raise ValueError(f"{document.id} does not judge {facts.order.therapy}")
+    results = tuple(
+        judge(criterion, facts, document, silence) for criterion in document.applicable(facts.order.therapy)
+    )
+    by_letter = {result.id: result.outcome for result in results}
+    return Assessment(
+        document,
+        outcome_of(section.requires, by_letter.__getitem__),
+        results,
+        notices(document, facts, line),
+        tuple(c.text for c in document.conflicts if c.therapies is None or facts.order.therapy in c.therapies),
+    )
+
+
+def notices(document: PolicyDocument, facts: Facts, line: Line | None) -> tuple[str, ...]:
+    """Return the document's notices that belong on this card."""
+    codes = frozenset(c.code for c in facts.order.codes)
+    age = age_on(facts.birth.last, facts.as_of) if facts.birth else None
+    return tuple(n.text for n in document.notices if n.applies(facts.order.therapy, line, codes, age))
+
+
+def judge(criterion: Criterion, facts: Facts, document: PolicyDocument, silence: Silence) -> CriterionResult:
+    """Return what the facts say about one criterion, towards coverage."""
+    if criterion.met_when is not None:
+        finding, assumed = criterion.met_when.evaluate(facts), False
+    else:
+        finding, assumed = _exclusion(criterion, facts, silence)
+    if finding.silent and finding.outcome is Outcome.UNDOCUMENTED:
+        finding = replace(finding, reason=_with_missing(finding.reason, criterion, facts))
+    if criterion.question:
+        finding, assumed = _attested(finding, assumed, document.questions[criterion.question], facts)
+    return CriterionResult(
+        criterion.id,
+        criterion.label,
+        criterion.text,
+        finding.outcome,
+        finding.reason,
+        criterion.settled_by,
+        finding.evidence,
+        assumed,
+        finding.conflict and finding.outcome is Outcome.UNDOCUMENTED,
+        _assumptions(criterion, document.assumptions, finding),
+        criterion.question,
+    )
+
+
+def _exclusion(criterion: Criterion, facts: Facts, silence: Silence) -> tuple[Finding, bool]:
+    """Return the finding of an excluding criterion, towards coverage, and whether it rests on silence."""
+    excluded = criterion.excluded_when.evaluate(facts) if criterion.excluded_when else nothing("")
+    if not excluded.silent and excluded.outcome is not Outcome.NOT_MET:
+        return negated(excluded), False
+    review = criterion.review_when.evaluate(facts) if criterion.review_when else nothing("")
+    if not review.silent and review.outcome is not Outcome.NOT_MET:
+        named = f"{review.reason} This is for a reviewer: a record alone does not decide it."
+        return replace(review, outcome=Outcome.UNDOCUMENTED, reason=named), False
+    if excluded.outcome is Outcome.NOT_MET:
+        return negated(excluded), False
+    reason = " ".join(r for r in (excluded.reason, review.reason) if r)
+    return _silence(Finding(Outcome.UNDOCUMENTED, reason, silent=True), criterion, facts, silence)
+
+
+def _silence(finding: Finding, criterion: Criterion, facts: Facts, silence: Silence) -> tuple[Finding, bool]:
+    if not facts.supplied.issuperset(criterion.silence) or silence == "strict":
+        return finding, False
+    supplied = _listed(criterion.silence) or "the order"
+    reason = f"{finding.reason} Assumed absent: {supplied} {'were' if len(criterion.silence) else 'was'} supplied."
+    return Finding(Outcome.MET, reason), True
+
+
+def _with_missing(reason: str, criterion: Criterion, facts: Facts) -> str:
+    sentences = [
+        f"{RECORD_NAMES[record].capitalize()} {facts.missing[record]}."
+        for record in RECORD_NAMES
+        if record in criterion.records and record in facts.missing
+    ]
+    return " ".join([reason, *sentences]).strip()
+
+
+def _attested(finding: Finding, assumed: bool, question: Question, facts: Facts) -> tuple[Finding, bool]:
+    """Let an answer settle what the chart leaves open; where the chart decides, it wins and both are shown."""
+    answers = [a for a in facts.attestations if a.question == question.id and _fresh(a, question, facts)]
+    newest = max((a.when.last for a in answers if a.when), default=None)
+    latest = [a for a in answers if a.when and a.when.last == newest]
+    if not latest:
+        return finding, assumed
+    evidence = in_order([*finding.evidence, *(a.evidence for a in latest)])
+    if len({a.answer for a in latest}) > 1:
+        reason = f"{finding.reason} Two attestations of one day ({newest}) disagree."
+        return Finding(Outcome.UNDOCUMENTED, reason, evidence, conflict=True), False
+    answer = Outcome.MET if latest[0].answer else Outcome.NOT_MET
+    if finding.outcome is Outcome.UNDOCUMENTED or assumed:
+        said = "confirmed" if latest[0].answer else "denied"
+        return replace(finding, outcome=answer, reason=f"Attested on {newest}: {said}.", evidence=evidence), False
+    if answer is not finding.outcome:
+        reason = f"{finding.reason} An attestation of {newest} says otherwise; the chart is followed."
+        return replace(finding, reason=reason, evidence=evidence), False
+    return replace(finding, evidence=evidence), False
+
+
+def _fresh(attestation: Attestation, question: Question, facts: Facts) -> bool:
+    if attestation.when is None:
+        return False
+    start = EVER if question.within_months is None else months_before(facts.as_of, question.within_months)
+    return attestation.when.first >= start
+
+
+def _assumptions(criterion: Criterion, known: Mapping[str, Assumption], finding: Finding) -> tuple[str, ...]:
+    read = [known[name].text for name in criterion.assumes]
+    codes = [
+        f"Found by a code of the value set {name} that was not verified against a published source."
+        for name in sorted(finding.unverified & _value_sets(criterion))
+    ]
+    return (*read, *codes)
+
+
+def _value_sets(criterion: Criterion) -> frozenset[str]:
+    return frozenset(name for check in criterion.checks() for name in check.value_sets())
+
+
+def _listed(records: tuple[Records, ...]) -> str:
+    return " and ".join(RECORD_NAMES[record] for record in records)

@@ -1,0 +1,117 @@
+"""The JSON Schema of policy files, generated from the vocabulary, so that editors complete and check a policy."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, get_args
+
+from cds_service.policy.checks import VOCABULARY, Check
+from cds_service.policy.document import LINES
+from fhir_mappings.facts import Records
+
+_TEXT = {"type": "string", "minLength": 1}
+_TEXTS = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+_CHECK = {"$ref": "#/$defs/check"}
+
+
+def schema(value_sets: frozenset[str], therapies: frozenset[str], payers: frozenset[str]) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a policy document over these names."""
+    therapy = {"anyOf": [{"enum": sorted(therapies)}, {"type": "array", "items": {"enum": sorted(therapies)}}]}
+    line = {"enum": list(LINES)}
+    properties: dict[str, Any] = {
+        "policy": _TEXT,
+        "title": _TEXT,
+        "citation": _TEXT,
+        "payer": {"enum": sorted(payers)},
+        "effective": _object({"from": {"type": "string", "format": "date"}}, ["from"]),
+        "lines": {"type": "array", "items": line},
+        "elsewhere": _list({"document": _TEXT, "because": _TEXT, "line": line, "therapies": therapy}, ["document"]),
+        "therapies": therapy,
+        "requires": {"$ref": "#/$defs/logic"},
+        "sections": _list({"therapies": therapy, "requires": {"$ref": "#/$defs/logic"}}, ["therapies", "requires"]),
+        "criteria": {"type": "object", "additionalProperties": {"$ref": "#/$defs/criterion"}},
+        "not_evaluated": {"type": "object", "additionalProperties": _TEXT},
+        "questions": _map(_object({"text": _TEXT, "within_months": {"type": "integer", "minimum": 1}}, ["text"])),
+        "assumptions": _map({"anyOf": [_TEXT, _object({"text": _TEXT, "numbers": _NUMBERS}, ["text"])]}),
+        "notices": _texts_or({"line": line, "therapies": therapy, "codes": _TEXTS, "under_age": {"type": "integer"}}),
+        "conflicts": _texts_or({"therapies": therapy}),
+    }
+    root = _object(properties, ["policy", "title", "payer", "citation", "effective"])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Coverage policy",
+        **root,
+        "$defs": {
+            "logic": {"anyOf": [_TEXT, *({**_object({how: _logic_list()}, [how])} for how in ("all", "any"))]},
+            "criterion": _criterion(),
+            "check": {"oneOf": [_check(check, value_sets) for check in VOCABULARY.values()]},
+            "range": _object({key: {"type": "number"} for key in ("at_least", "above", "below", "at_most")}, []),
+        },
+    }
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _map(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": of}
+
+
+def _list(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "array", "items": _object(properties, required)}
+
+
+def _texts_or(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": {"anyOf": [_TEXT, _object({"text": _TEXT, **properties}, ["text"])]}}
+
+
+def _logic_list() -> dict[str, Any]:
+    return {"type": "array", "items": {"$ref": "#/$defs/logic"}, "minItems": 1}
+
+
+def _criterion() -> dict[str, Any]:
+    records = {"enum": list(get_args(Records))}
+    return _object(
+        {
+            "label": _TEXT,
+            "text": _TEXT,
+            "settled_by": _TEXT,
+            "met_when": _CHECK,
+            "excluded_when": _CHECK,
+            "review_when": _CHECK,
+            "silence": {"type": "array", "items": records},
+            "question": _TEXT,
+            "assumes": _TEXTS,
+            "printed": _NUMBERS,
+        },
+        ["label", "text", "settled_by"],
+    )
+
+
+def _check(check: type[Check], value_sets: frozenset[str]) -> dict[str, Any]:
+    fields = dataclasses.fields(check)
+    options = {f.name: {**_option(f, value_sets), "description": f.metadata["meaning"]} for f in fields}
+    required = [f.name for f in fields if f.default is dataclasses.MISSING]
+    forms = [_object(options, required)]
+    if check.scalar is not None:
+        forms.insert(0, options[check.scalar])
+    meaning = " ".join((check.__doc__ or "").split())
+    return {**_object({check.key: {"anyOf": forms}}, [check.key]), "description": meaning}
+
+
+def _option(declared: dataclasses.Field[Any], value_sets: frozenset[str]) -> dict[str, Any]:
+    names: dict[str, Any] = {"enum": sorted(value_sets)}
+    one_or_more_ranges = {"anyOf": [{"$ref": "#/$defs/range"}, {"type": "array", "items": {"$ref": "#/$defs/range"}}]}
+    kinds: dict[str, dict[str, Any]] = {
+        "count": {"type": "integer", "minimum": 1},
+        "number": {"type": "number"},
+        "value sets": {"anyOf": [names, {"type": "array", "items": names, "minItems": 1}]},
+        "records": {"type": "array", "items": {"enum": list(get_args(Records))}},
+        "choice": {"enum": list(declared.metadata["choices"])},
+        "check": _CHECK,
+        "checks": {"type": "array", "items": _CHECK, "minItems": 1},
+        "range": one_or_more_ranges,
+    }
+    return dict(kinds[declared.metadata["kind"]])

@@ -1,0 +1,69 @@
+"""A policy as text for the terminal: letters, checks in words, assumptions, questions, notices."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from cds_service.library import Library
+from cds_service.policy.document import Criterion, Letter, Logic, PolicyDocument
+
+
+def listing(library: Library) -> Table:
+    """Return the library as a table."""
+    table = Table("policy", "payer", "from", "lines", "therapies", "title")
+    for document in library.documents:
+        therapies = sorted(document.therapies())
+        shown = ", ".join(therapies[:3]) + (f" and {len(therapies) - 3} more" if len(therapies) > 3 else "")
+        payer = library.payers.by_id[document.payer].label
+        lines = "all" if len(document.lines) == 3 else ", ".join(sorted(document.lines))
+        table.add_row(document.id, payer, str(document.effective_from), lines, shown, document.title)
+    return table
+
+
+def describe(document: PolicyDocument) -> str:
+    """Return one policy in full, in plain text."""
+    parts = [
+        f"{document.id}: {document.title}",
+        f"{document.citation}. In force from {document.effective_from}; revision {document.revision}.",
+    ]
+    for section in document.sections:
+        parts.append(f"\nRequired for {', '.join(sorted(section.therapies))}:\n  {logic_in_words(section.requires)}")
+    for rule in document.elsewhere:
+        who = f"{rule.line} members" if rule.line else ", ".join(sorted(rule.therapies or {"all orders"}))
+        parts.append(f"\nElsewhere: {who}: {rule.document}. {rule.because}")
+    parts += [_criterion(criterion, document) for criterion in document.criteria.values()]
+    parts += _section("Not evaluated", [f"{letter}: {why}" for letter, why in document.not_evaluated.items()])
+    parts += _section("Assumptions", [f"{a.id}: {a.text}" for a in document.assumptions.values()])
+    parts += _section("Conflicts", [c.text for c in document.conflicts])
+    parts += _section("Notices", [n.text for n in document.notices])
+    return "\n".join(parts)
+
+
+def logic_in_words(logic: Logic) -> str:
+    """Return the logic with its letters, "and" and "or"."""
+    if isinstance(logic, Letter):
+        return logic.id
+    word = " and " if logic.how == "all" else " or "
+    return word.join(f"({logic_in_words(p)})" if not isinstance(p, Letter) else p.id for p in logic.parts)
+
+
+def _criterion(criterion: Criterion, document: PolicyDocument) -> str:
+    lines = [f"\n{criterion.id}  {criterion.text}"]
+    for word, check in (
+        ("met when", criterion.met_when),
+        ("not met when", criterion.excluded_when),
+        ("for a reviewer when", criterion.review_when),
+    ):
+        if check is not None:
+            lines.append(f"    {word}: {check.describe()}")
+    if criterion.silence:
+        lines.append(f"    assumed absent when supplied without a finding: {', '.join(criterion.silence)}")
+    lines.append(f"    settled by: {criterion.settled_by}")
+    if criterion.question:
+        lines.append(f"    question: {document.questions[criterion.question].text}")
+    lines += [f"    assumes: {document.assumptions[name].text}" for name in criterion.assumes]
+    return "\n".join(lines)
+
+
+def _section(heading: str, items: list[str]) -> list[str]:
+    return [f"\n{heading}:", *(f"  - {item}" for item in items)] if items else []

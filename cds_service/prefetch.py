@@ -1,0 +1,190 @@
+"""The prefetch templates that discovery publishes, and a Chart from what the EHR sent, completed from its FHIR server.
+
+A key can be absent (ask the FHIR server), null or empty (nothing is there, and that is known), a failure that the
+EHR reports (ask the FHIR server) or data; a Bundle with a next page is only a part (ask the FHIR server).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import quote
+
+from cds_service import bundles
+from cds_service.errors import NothingToGoOn
+from cds_service.fhir_client import Reader
+from cds_service.hook_request import HookRequest
+from cds_service.intake import IN_PART, Intake
+from fhir_mappings.chart import TYPE_OF, Chart, Resource
+from fhir_mappings.facts import Records, Unreadable
+
+KEY_OF: Mapping[Records, str] = MappingProxyType(
+    {
+        "patient": "patient",
+        "coverage": "coverage",
+        "conditions": "conditions",
+        "medication-requests": "medicationRequests",
+        "procedures": "procedures",
+        "observations": "observations",
+        "goals": "goals",
+        "service-requests": "serviceRequests",
+        "medication-administrations": "medicationAdministrations",
+        "questionnaire-responses": "questionnaireResponses",
+    }
+)
+"""The prefetch key of each kind of record."""
+
+_PATIENT = "{{context.patientId}}"
+
+TEMPLATES: Mapping[str, str] = MappingProxyType(
+    {key: f"{TYPE_OF[records]}?patient={_PATIENT}" for records, key in KEY_OF.items()}
+    | {"patient": f"Patient/{_PATIENT}", "coverage": f"Coverage?patient={_PATIENT}&status=active"}
+)
+"""Prefetch key to FHIR query. Only primitive context tokens: every CDS Hooks version and client knows them."""
+
+NOT_SENT = "was not sent"
+MAX_REFERENCES = 20
+"""Referenced resources of one type that are looked up for one request, one connection each."""
+
+_RECORDS_OF: Mapping[str, Records] = MappingProxyType({kind: records for records, kind in TYPE_OF.items()})
+_ABOUT_THE_PATIENT = frozenset(KEY_OF) - {"coverage"}
+_REFERENCES: Mapping[Records, tuple[str, str, str]] = MappingProxyType(
+    {
+        "coverage": ("Coverage", "payor", "Organization"),
+        "medication-requests": ("MedicationRequest", "medicationReference", "Medication"),
+    }
+)
+"""What some records only refer to, and nobody can be judged without: the payer's name, the drug."""
+
+
+def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | None) -> Chart:
+    """Return everything that was sent, and what was fetched of ``needs`` because it was not (wholly) sent.
+
+    Raises WrongPatient (400) for data of another patient, and NothingToGoOn (412) when records about the patient
+    are needed and there are none: nothing sent, not even empty, and nothing fetched.
+    """
+    intake = Intake(request.patient_id, request.draft_orders)
+    missing: dict[Records, str | None] = dict.fromkeys((r for r in KEY_OF if r in needs), NOT_SENT)
+    missing |= _sent(request, intake)
+    if reader is not None:
+        wanted: list[Records] = [r for r in KEY_OF if r in needs and missing[r]]
+        missing |= _fetch(request.patient_id, wanted, reader, intake)
+        _fetch_references(request, needs, reader, intake)
+    supplied = frozenset(records for records, reason in missing.items() if reason is None)
+    reasons: dict[Records, str] = {records: reason for records, reason in missing.items() if reason is not None}
+    if needs & _ABOUT_THE_PATIENT and not _is_about_somebody(supplied, intake):
+        raise NothingToGoOn(_nothing(needs, reasons), "prefetch")
+    return Chart(
+        patient_id=request.patient_id,
+        resources=MappingProxyType({kind: tuple(found) for kind, found in intake.resources.items()}),
+        draft_orders=request.draft_orders,
+        supplied=supplied,
+        missing=MappingProxyType(reasons),
+        unreadable=tuple(intake.unreadable),
+    )
+
+
+def find(request: HookRequest, reference: str) -> Resource | None:
+    """Return the resource that a reference leads to, from anywhere in the prefetch; None when it was not sent.
+
+    The reference may be relative, absolute, with a version, or the fullUrl of a Bundle's entry.
+    """
+    name = reference.split("/_history/")[0].split("/")[-2:]
+    for value in request.prefetch.values():
+        for url, resource in bundles.named(value):
+            if url == reference or [resource.get("resourceType"), resource.get("id")] == name:
+                return resource
+    return None
+
+
+def _sent(request: HookRequest, intake: Intake) -> dict[Records, str | None]:
+    """Take in the prefetch; return, for each kind of record that was sent, why it is not whole, or None."""
+    records_of_key = {key: records for records, key in KEY_OF.items()}
+    ours: dict[Records, str | None] = {}
+    others: dict[Records, str | None] = {}
+    for key, value in request.prefetch.items():
+        records = records_of_key.get(key)
+        types, problem = intake.take(
+            value, key if records else "prefetch", f"prefetch.{key}" if records else "prefetch"
+        )
+        if records is None:
+            _supplied_by_the_way(types, problem, others)
+        elif types and TYPE_OF[records] not in types:
+            ours[records] = NOT_SENT
+        else:
+            ours[records] = problem
+    return others | ours
+
+
+def _supplied_by_the_way(types: frozenset[str], problem: str | None, into: dict[Records, str | None]) -> None:
+    """Note what a value under a key that is not ours supplies.
+
+    A Patient is one resource, and coverages are sent for their own sake; of anything else only a Bundle of nothing
+    but that kind is taken for the whole: beside others, a record may be there because something refers to it.
+    """
+    found: list[Records] = [_RECORDS_OF[kind] for kind in types if kind in _RECORDS_OF]
+    for records in found:
+        whole = len(found) == 1 or records in {"patient", "coverage"}
+        if into.get(records, IN_PART) is not None:
+            into[records] = problem if whole else IN_PART
+
+
+def _fetch(patient_id: str, wanted: list[Records], reader: Reader, intake: Intake) -> dict[Records, str | None]:
+    """Look up records; return, for each, why it could not be had (wholly), or None."""
+    patient = quote(patient_id, safe="")
+    queries = {records: TEMPLATES[KEY_OF[records]].replace(_PATIENT, patient) for records in wanted}
+    found = reader.many(queries.values())
+    answers: dict[Records, str | None] = {}
+    for records, query in queries.items():
+        for resource in found[query].resources:
+            intake.add(resource, f"the FHIR server's answer for {KEY_OF[records]}", "fhirServer")
+        problem = found[query].problem
+        answers[records] = f"could not be retrieved: {problem}" if problem else None
+    return answers
+
+
+def _fetch_references(request: HookRequest, needs: frozenset[Records], reader: Reader, intake: Intake) -> None:
+    """Look up the payers and drugs that needed records only refer to."""
+    references: list[str] = []
+    for records, (holder, member, kind) in _REFERENCES.items():
+        if records in needs:
+            absent = _absent(request, intake, holder, member, kind)
+            references += absent[:MAX_REFERENCES]
+            if len(absent) > MAX_REFERENCES:
+                intake.unreadable.append(Unreadable(kind, f"only {MAX_REFERENCES} of those referred to were looked up"))
+    for reference, fetched in reader.many(references).items():
+        for resource in fetched.resources:
+            intake.add(resource, "the FHIR server's answer for a reference", "fhirServer")
+        if fetched.problem:
+            intake.unreadable.append(Unreadable(reference, f"it could not be retrieved: {fetched.problem}"))
+
+
+def _absent(request: HookRequest, intake: Intake, holder: str, member: str, kind: str) -> list[str]:
+    """Return the references, relative to the FHIR server, that lead to resources nobody sent."""
+    base = (request.fhir_server or "").rstrip("/") + "/"
+    wanted: dict[str, None] = {}
+    for resource in intake.resources.get(holder, ()):
+        targets = resource.get(member)
+        for target in targets if isinstance(targets, list) else [targets]:
+            reference = target.get("reference") if isinstance(target, Mapping) else None
+            if isinstance(reference, str):
+                parts = reference.removeprefix(base).split("/")
+                if parts[0] == kind and len(parts) > 1:
+                    wanted[f"{kind}/{quote(parts[1], safe='')}"] = None
+    for resource in intake.resources.get(kind, ()):
+        wanted.pop(f"{kind}/{resource.get('id')}", None)
+    return list(wanted)
+
+
+def _is_about_somebody(supplied: frozenset[Records], intake: Intake) -> bool:
+    kinds = {TYPE_OF[records] for records in _ABOUT_THE_PATIENT}
+    return bool(supplied & _ABOUT_THE_PATIENT or kinds & intake.resources.keys())
+
+
+def _nothing(needs: frozenset[Records], reasons: Mapping[Records, str]) -> str:
+    keys = ", ".join(KEY_OF[records] for records in KEY_OF if records in needs)
+    because = "; ".join(sorted({reasons[records] for records in needs if records in reasons}))
+    return (
+        f"Nothing is known about the patient ({because}); "
+        f"send the prefetch ({keys}) or a FHIR server that this service may read."
+    )

@@ -1,0 +1,222 @@
+"""Which policy governs: payer x line of business x therapy x service date. Always a value, never None. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal
+
+from cds_service.policy.document import Line, PolicyDocument
+from fhir_mappings.facts import Coding, Insurance
+
+Basis = Literal["member-plan", "reference"]
+
+LegalSuffix = re.compile(r"\b(?:inc|incorporated|llc|l l c|corp|corporation|co|company|ltd|lp|pllc|pbc)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """One payer of ``payers.yaml``."""
+
+    id: str
+    label: str
+    names: tuple[str, ...]
+    parent: str | None = None
+    identifiers: tuple[Coding, ...] = ()
+    verified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A policy of the library applies."""
+
+    document: PolicyDocument
+    basis: Basis
+    payer: Payer
+    line: Line | None = None
+    coverage: str | None = None
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A document that the library does not hold governs. ``policy`` is the document that says so, if one does."""
+
+    document: str
+    because: str
+    payer: Payer | None
+    line: Line | None = None
+    coverage: str | None = None
+    policy: PolicyDocument | None = None
+    notices: tuple[str, ...] = ()
+
+
+Selection = Selected | Elsewhere
+
+LINE_NOT_STATED = (
+    "The coverage does not state its line of business: Medicare and Medicaid members may be under other rules."
+)
+SECONDARY = "This is the member's secondary coverage; another one pays first."
+NOT_ACTIVE = "No coverage on record is active on the service date; this is the policy of the payer that is on record."
+NO_PAYER = "No payer is stated: every policy of the library for this therapy is shown, for reference."
+
+
+def normalised(name: str) -> str:
+    """Return a name for comparison: no case, punctuation, accents or legal suffixes, single spaces."""
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    words = re.sub(r"[^a-z0-9]+", " ", plain.encode("ascii", "ignore").decode())
+    return " ".join(LegalSuffix.sub(" ", words).split())
+
+
+class Payers:
+    """The payers that are known, found by identifier or by name."""
+
+    def __init__(self, payers: Iterable[Payer]) -> None:
+        self.by_id = {payer.id: payer for payer in payers}
+        self._by_identifier = {i: p for p in self.by_id.values() for i in p.identifiers}
+        names = [(normalised(name), payer) for payer in self.by_id.values() for name in payer.names]
+        self._names = sorted(names, key=lambda entry: (-len(entry[0]), entry[0]))
+
+    def find(self, insurance: Insurance) -> Payer | None:
+        """Return the payer of a coverage: by identifier, else by the longest known name in its names."""
+        for identifier in insurance.payer_identifiers:
+            if identifier in self._by_identifier:
+                return self._by_identifier[identifier]
+        for known, payer in self._names:
+            if any(f" {known} " in f" {normalised(name)} " for name in insurance.payer_names):
+                return payer
+        return None
+
+    def lineage(self, payer: Payer) -> list[Payer]:
+        """Return the payer and its parents, the most specific first."""
+        found = [payer]
+        while (parent := found[-1].parent) and self.by_id[parent] not in found:
+            found.append(self.by_id[parent])
+        return found
+
+
+_LINE_WORDS: tuple[tuple[Line, re.Pattern[str]], ...] = (
+    ("medicare", re.compile(r"\b(?:medicare|d snp|dsnp|dual eligible)\b")),
+    ("medicaid", re.compile(r"\b(?:medicaid|chip|schip)\b")),
+    ("commercial", re.compile(r"\b(?:commercial|marketplace|exchange|employer|qhp|individual and family)\b")),
+)
+_SOPT_LINES: dict[str, Line] = {"1": "medicare", "2": "medicaid", "5": "commercial", "6": "commercial"}
+
+
+def line_of(insurance: Insurance) -> Line | None:
+    """Return the line of business: by Source of Payment Typology, else as plan or payer names state it, else None."""
+    for coding in insurance.types:
+        if coding.system == "sopt" and coding.code[:1] in _SOPT_LINES:
+            return _SOPT_LINES[coding.code[:1]]
+    stated = [normalised(name) for name in (*insurance.plan_names, *insurance.payer_names)]
+    for line, words in _LINE_WORDS:
+        if any(words.search(name) for name in stated):
+            return line
+    return None
+
+
+def in_force(insurance: Insurance, on: date) -> bool:
+    """Whether the coverage is active on the day."""
+    started = insurance.start is None or insurance.start <= on
+    return insurance.active and started and (insurance.end is None or on <= insurance.end)
+
+
+@dataclass(frozen=True)
+class Router:
+    """The documents and payers of a library, asked which of them govern an order."""
+
+    documents: Sequence[PolicyDocument]
+    payers: Payers
+
+    def select(self, insurances: Sequence[Insurance], therapy: str, on: date) -> tuple[Selection, ...]:
+        """Return what governs the therapy for a member on a day, first payer first; never empty."""
+        stated = [i for i in insurances if i.payer_names or i.payer_identifiers]
+        active = sorted((i for i in stated if in_force(i, on)), key=_rank)
+        if active:
+            routed = [self._route(insurance, therapy, on) for insurance in active]
+            return _without_repeats([routed[0], *(_with_notice(s, SECONDARY) for s in routed[1:])])
+        known = [payer for i in sorted(stated, key=_rank) if (payer := self.payers.find(i))]
+        if known:
+            return self._reference(therapy, on, known[:1], NOT_ACTIVE)
+        return self._reference(therapy, on, self.payers.by_id.values(), NO_PAYER)
+
+    def judging(self, therapy: str) -> list[PolicyDocument]:
+        """Return every document that judges the therapy, whoever pays."""
+        return [d for d in self.documents if d.section_for(therapy)]
+
+    def _route(self, insurance: Insurance, therapy: str, on: date) -> Selection:
+        payer = self.payers.find(insurance)
+        line = line_of(insurance)
+        if payer is None:
+            because = "The coverage names a payer for which this library holds no policy."
+            return Elsewhere("The payer's own policy", because, None, line, insurance.reference)
+        for candidate in self.payers.lineage(payer):
+            versions = [d for d in self.documents if d.payer == candidate.id and _covers(d, therapy, line)]
+            if versions:
+                chosen = self._version(versions, therapy, payer, line, on)
+                return replace(chosen, coverage=insurance.reference)
+        because = f"This library holds no policy of {payer.label} for this therapy."
+        return Elsewhere("The payer's own policy", because, payer, line, insurance.reference)
+
+    def _version(
+        self, versions: list[PolicyDocument], therapy: str, payer: Payer, line: Line | None, on: date
+    ) -> Selection:
+        begun = [d for d in versions if d.effective_from <= on]
+        notices = () if line else (LINE_NOT_STATED,)
+        if not begun:
+            first = min(versions, key=lambda d: d.effective_from)
+            because = (
+                f"The service date lies before {first.effective_from}, the first day of {first.id} in this library."
+            )
+            return Elsewhere(f"An earlier version of {first.id}", because, payer, line, policy=first)
+        document = max(begun, key=lambda d: d.effective_from)
+        for rule in document.elsewhere:
+            if rule.applies(therapy, line):
+                return Elsewhere(rule.document, rule.because, payer, line, policy=document, notices=notices)
+        return Selected(document, "member-plan", payer, line, notices=notices)
+
+    def _reference(self, therapy: str, on: date, payers: Iterable[Payer], notice: str) -> tuple[Selection, ...]:
+        found: list[Selection] = []
+        for payer in payers:
+            for candidate in self.payers.lineage(payer):
+                begun = [d for d in self.documents if _judges(d, candidate, therapy) and d.effective_from <= on]
+                if begun:
+                    document = max(begun, key=lambda d: d.effective_from)
+                    found.append(Selected(document, "reference", candidate, None, notices=(notice,)))
+                    break
+        found = sorted(_without_repeats(found), key=self._rank_of)
+        if found:
+            return tuple(found)
+        because = "No payer is stated, and no policy of this library judges this therapy on the service date."
+        return (Elsewhere("The payer's own policy", because, None, notices=(notice,)),)
+
+    def _rank_of(self, selection: Selection) -> int:
+        documents = [d.id for d in self.documents]
+        return documents.index(selection.document.id) if isinstance(selection, Selected) else len(documents)
+
+
+def _covers(document: PolicyDocument, therapy: str, line: Line | None) -> bool:
+    return therapy in document.therapies() and (line is None or line in document.lines)
+
+
+def _judges(document: PolicyDocument, payer: Payer, therapy: str) -> bool:
+    return document.payer == payer.id and document.section_for(therapy) is not None
+
+
+def _rank(insurance: Insurance) -> tuple[bool, int, str]:
+    return (insurance.order is None, insurance.order or 0, insurance.reference)
+
+
+def _with_notice(selection: Selection, notice: str) -> Selection:
+    return replace(selection, notices=(notice, *selection.notices))
+
+
+def _without_repeats(selections: Iterable[Selection]) -> tuple[Selection, ...]:
+    kept: dict[object, Selection] = {}
+    for s in selections:
+        same: object = s.document.id if isinstance(s, Selected) else (s.document, s.payer and s.payer.id)
+        kept.setdefault(same, s)
+    return tuple(kept.values())

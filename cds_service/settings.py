@@ -1,0 +1,81 @@
+"""Every setting of the service in one place: environment variables ``COVERAGE_CDS_<NAME>``, read once at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from cds_service.errors import SettingsError
+
+PREFIX = "COVERAGE_CDS_"
+
+
+class Settings(BaseSettings):
+    """What a deployment may choose. Lists are written with commas, or as JSON."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    data_dir: Path = Field(
+        default=Path("var"),
+        description="Folder for what the service stores; made when it is not there.",
+    )
+    silence: Literal["standard", "strict"] = Field(
+        default="standard",
+        description="What an exclusion is when the records that would show it were sent and show nothing: "
+        "met, as an assumption (standard), or undocumented (strict).",
+    )
+    payers: Path | None = Field(default=None, description="A payers.yaml that replaces the one shipped.")
+    policies: Path | None = Field(
+        default=None, description="A folder of policy documents that replaces the one shipped."
+    )
+    fhir_servers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Base URLs of the FHIR servers that may be read. With none, only a server on loopback is read.",
+    )
+    fetch_deadline: float = Field(
+        default=3.0,
+        gt=0,
+        le=4,
+        description="Seconds for everything that is fetched for one request; the whole answer is due within 4.5 s.",
+    )
+    max_body: int = Field(default=2 * 1024 * 1024, gt=0, description="Bytes that a request body may have.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",),
+        description="Origins of browser pages that may call the service; * is every origin.",
+    )
+    base_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="The service's public URL, for links; without it, links use the URL that was called.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        default="INFO", description="The least severe messages that are logged."
+    )
+
+    @field_validator("fhir_servers", "cors_origins", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        """Split ``a, b``; leave a JSON array to JSON and anything else to the type's own check."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return orjson.loads(value)
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("base_url", mode="after")
+    @classmethod
+    def _without_last_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else value
+
+    @classmethod
+    def load(cls, **values: Any) -> Settings:
+        """Read the environment; ``values`` win over it. Raises SettingsError, which names every unusable setting."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            problems = [f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+            raise SettingsError("; ".join(problems)) from None

@@ -1,0 +1,62 @@
+"""Cards and assessments on a terminal: a gap report that a developer reads at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.text import Text
+
+ASSESSMENT = "coverage-cds.assessment"
+_MARKS = {"met": ("✓", "green"), "not-met": ("✗", "red"), "undocumented": ("?", "yellow")}
+_SORTED = ("not-met", "undocumented", "met")
+
+
+def print_cards(console: Console, cards: Sequence[Mapping[str, Any]]) -> None:
+    """Print every card with its criteria, gaps first; a sentence when there is none."""
+    if not cards:
+        console.print("No card: no order concerns a policy of this library.")
+    for card in cards:
+        console.print(_card(card))
+
+
+def _card(card: Mapping[str, Any]) -> RenderableType:
+    assessment = card.get("extension", {}).get(ASSESSMENT, {})
+    color = "yellow" if card.get("indicator") == "warning" else "green"
+    parts: list[RenderableType] = [Text(_context(assessment), style="dim")]
+    if "elsewhere" in assessment:
+        parts.append(Text(assessment["elsewhere"]["because"]))
+    criteria = sorted(assessment.get("criteria", []), key=lambda c: _SORTED.index(c["outcome"]))
+    parts += [_criterion(criterion) for criterion in criteria]
+    parts += [Text(f"! {conflict}", style="magenta") for conflict in assessment.get("conflicts", [])]
+    parts += [Text(f"i {notice}", style="cyan") for notice in assessment.get("notices", [])]
+    return Panel(Group(*parts), title=escape(str(card.get("summary", ""))), border_style=color, title_align="left")
+
+
+def _context(assessment: Mapping[str, Any]) -> str:
+    policy = assessment.get("policy", {})
+    named = (
+        f"{policy['id']} of {policy['payer']}, from {policy['effectiveFrom']}"
+        if policy
+        else "no policy of this library"
+    )
+    parts = [assessment.get("order"), assessment.get("therapy"), f"on {assessment.get('asOf')}", named]
+    return " · ".join(str(part) for part in [*parts, assessment.get("basis"), assessment.get("outcome")] if part)
+
+
+def _criterion(criterion: Mapping[str, Any]) -> RenderableType:
+    mark, color = _MARKS[criterion["outcome"]]
+    head = Text.assemble((f"{mark} {criterion['id']:<9}", f"bold {color}"), criterion["text"])
+    lines = [criterion["reason"], *(_evidence(e) for e in criterion.get("evidence", []))]
+    if "settledBy" in criterion:
+        lines.append(f"→ {criterion['settledBy']}")
+    return Group(head, Padding(Text("\n".join(lines), style="dim" if mark == "✓" else ""), (0, 0, 0, 12)))
+
+
+def _evidence(evidence: Mapping[str, str]) -> str:
+    members = (evidence.get("date"), evidence.get("display"), evidence.get("value"), evidence["reference"])
+    return "· " + " ".join(member for member in members if member)

@@ -1,0 +1,75 @@
+"""The CDS Hooks endpoints: discovery, the service and its feedback (CDS Hooks 2.0). The clock is read here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, request
+
+from cds_service import hook_request, prefetch, review
+from cds_service.errors import UnknownService
+from cds_service.settings import Settings
+from cds_service.web import feedback, json_http
+from cds_service.web.feedback import FeedbackLog
+
+SERVICE = "coverage-criteria"
+"""The service's id: its place in the URL and in discovery."""
+
+HOOKS = ("order-sign", "order-select")
+
+_TITLE = "Coverage criteria for cell and gene therapies"
+_DESCRIPTION = (
+    "Holds orders for cell and gene therapies against the coverage policy that governs them and says, criterion by "
+    "criterion, what is met, what is not met and what is not documented, with the evidence."
+)
+_REQUIREMENTS = (
+    "FHIR R4. What is not prefetched is read from fhirServer, if this service may read it. "
+    "Without any record about the patient the answer is 412."
+)
+
+
+def discovery() -> dict[str, object]:
+    """Return the body of discovery: one service, once for each hook."""
+    return {
+        "services": [
+            {
+                "hook": hook,
+                "title": _TITLE,
+                "description": _DESCRIPTION,
+                "id": SERVICE,
+                "prefetch": dict(prefetch.TEMPLATES),
+                "usageRequirements": _REQUIREMENTS,
+            }
+            for hook in HOOKS
+        ]
+    }
+
+
+def blueprint(services: review.Services, settings: Settings, log: FeedbackLog) -> Blueprint:
+    """Return the endpoints, with everything that they use."""
+    pages = Blueprint("hooks", __name__)
+
+    @pages.get("/cds-services")
+    def discover() -> Response:
+        return json_http.write(discovery())
+
+    @pages.post("/cds-services/<service>")
+    def call(service: str) -> Response:
+        _check(service)
+        asked = hook_request.read(json_http.read(request, settings.max_body), HOOKS)
+        today = datetime.now(UTC).astimezone().date()
+        return json_http.write(review.answer(asked, services, today=today, base_url=request.url_root.rstrip("/")))
+
+    @pages.post("/cds-services/<service>/feedback")
+    def give_feedback(service: str) -> Response:
+        _check(service)
+        entries = feedback.read(json_http.read(request, settings.max_body))
+        log.append(service, entries, datetime.now(UTC))
+        return json_http.write({})
+
+    return pages
+
+
+def _check(service: str) -> None:
+    if service != SERVICE:
+        raise UnknownService(f"There is no service of this id; {SERVICE} is the one listed by GET /cds-services.")

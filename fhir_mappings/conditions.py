@@ -1,0 +1,91 @@
+"""Condition -> Statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_mappings import severity
+from fhir_mappings.chart import Resource
+from fhir_mappings.dates import end, moment
+from fhir_mappings.descriptions import Description, describe, matches
+from fhir_mappings.facts import Evidence, Phase, Statement
+from fhir_mappings.json_fields import reference_to, token
+from fhir_mappings.resources import (
+    MODIFIED,
+    UNKNOWN_STATUS,
+    UNREAD_CODE,
+    UNREAD_DATE,
+    Reading,
+    evidence,
+    is_modified,
+    unreadable,
+)
+
+_REFUTED = {"refuted", "entered-in-error"}
+_UNSURE = {"unconfirmed", "provisional", "differential"}
+_PAST = {"inactive", "remission", "resolved"}
+_CURRENT = {"active", "recurrence", "relapse"}
+_ABATED = ("abatementDateTime", "abatementPeriod", "abatementAge", "abatementRange", "abatementString")
+_UNDATED_ONSET = ("onsetAge", "onsetRange", "onsetString")
+
+
+def read(resource: Resource) -> Reading | None:
+    """Return what a Condition yields; None when no value set holds it, or when it is refuted or entered in error."""
+    described = describe(resource.get("code"))
+    match = matches(described, "conditions")
+    if not match.concepts:
+        return unreadable(resource, UNREAD_CODE) if described.unread else None
+    if is_modified(resource):
+        return unreadable(resource, MODIFIED)
+    verification = _tokens(resource.get("verificationStatus"))
+    clinical = _tokens(resource.get("clinicalStatus"))
+    if verification & _REFUTED:
+        return None
+    odd = bool(verification and not verification & {"confirmed", *_UNSURE})
+    odd = odd or bool(clinical and not clinical & (_PAST | _CURRENT))
+    onset = moment(*_onset(resource))
+    until = end(resource.get("abatementDateTime"), resource.get("abatementPeriod"))
+    statement = Statement(
+        kind="condition",
+        concepts=match.concepts,
+        unverified=match.unverified,
+        evidence=Evidence(reference_to(resource), described.display, date=onset.text),
+        phase=_phase(resource, clinical, dated=until.when is not None),
+        when=onset.when,
+        until=until.when,
+        confirmed=not odd and not verification & _UNSURE,
+        severity=severity.severity(resource.get("severity")),
+        grade=_grade(resource, described, match.concepts),
+    )
+    unread_date = UNREAD_DATE if onset.unread or until.unread else None
+    return evidence(resource, [statement], unread_date, UNKNOWN_STATUS if odd else None)
+
+
+def _tokens(concept: object) -> set[str]:
+    """Return the codes of a status in lower case, or its text where it has no code."""
+    described = describe(concept)
+    codes = {token(code) for _, code in described.codings} or {token(words) for words in described.texts}
+    return {code for code in codes if code}
+
+
+def _phase(resource: Resource, clinical: set[str], *, dated: bool) -> Phase:
+    """Return past for what is over. An abatement with its date may lie ahead (a due date): facts() decides that."""
+    if clinical & _PAST:
+        return "past"
+    abated = any(resource.get(name) is not None for name in _ABATED)
+    return "past" if abated and not dated else "current"
+
+
+def _onset(resource: Resource) -> tuple[Any, ...]:
+    """Return the fields that can date the condition. An onset stated as an age is not the day it was recorded."""
+    dated = resource.get("onsetDateTime"), resource.get("onsetPeriod")
+    if any(resource.get(name) is not None for name in _UNDATED_ONSET):
+        return dated
+    return *dated, resource.get("recordedDate")
+
+
+def _grade(resource: Resource, described: Description, concepts: frozenset[str]) -> int | None:
+    if not any(concept.startswith("gvhd-") for concept in concepts):
+        return None
+    answers = [*severity.stages(resource.get("stage")), describe(resource.get("severity"))]
+    return severity.grade(answers, described)

@@ -1,0 +1,79 @@
+"""FHIR dates as day ranges. The local day as written counts: neither time of day nor zone moves it."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, NamedTuple
+
+from fhir_mappings.facts import DateRange
+from fhir_mappings.json_fields import items
+
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ]\d{2}:\d{2}[0-9:.,+\-Zz ]{0,40})?)?)?", re.ASCII)
+
+
+def date_range(text: object) -> DateRange | None:
+    """Return the days that a FHIR date, dateTime or instant may mean; None when it is not a calendar date."""
+    if not isinstance(text, str) or not (found := _DATE.fullmatch(text.strip())):
+        return None
+    year, month, day = found.groups()
+    try:
+        if day:
+            return DateRange.day(date(int(year), int(month), int(day)))
+        if month:
+            first = date(int(year), int(month), 1)
+            return DateRange(first, first.replace(day=monthrange(first.year, first.month)[1]))
+        return DateRange(date(int(year), 1, 1), date(int(year), 12, 31))
+    except ValueError:
+        return None
+
+
+def evidence_date(text: object) -> str | None:
+    """Return a FHIR date as recorded, without its time of day; None when it is not a calendar date."""
+    return text.strip()[:10] if isinstance(text, str) and date_range(text) else None
+
+
+class Moment(NamedTuple):
+    """When something happened, as a resource says it."""
+
+    when: DateRange | None = None
+    text: str | None = None
+    """The date as recorded, without the time of day."""
+    unread: bool = False
+    """A date stands there but cannot be read."""
+
+
+UNDATED = Moment()
+
+
+def moment(*fields: object) -> Moment:
+    """Return the first of several date fields that is there: a date, a Period or a Timing (their start).
+
+    A field that is there but unreadable decides too: another field may mean another day.
+    """
+    for field in fields:
+        value = _start(field) if isinstance(field, dict) else field
+        if value is None:
+            continue
+        when = date_range(value)
+        return Moment(when, evidence_date(value)) if when else Moment(unread=True)
+    return UNDATED
+
+
+def end(*fields: object) -> Moment:
+    """Return the first of several date fields that is there, taking the end of a Period."""
+    return moment(*(field.get("end") if isinstance(field, dict) else field for field in fields))
+
+
+def _start(field: Mapping[str, Any]) -> object:
+    """Return the start of a Period or of a Timing."""
+    for name in ("start", "end"):
+        if field.get(name) is not None:
+            return field[name]
+    if event := items(field.get("event")):
+        return event[0]
+    repeat = field.get("repeat")
+    bounds = repeat.get("boundsPeriod") if isinstance(repeat, dict) else None
+    return bounds.get("start") if isinstance(bounds, dict) else None

@@ -1,0 +1,128 @@
+"""Chart -> Record -> Facts. One walk over the chart serves every order; validation is for what becomes evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from types import MappingProxyType
+
+from fhir_mappings import attestations, coverage, patient
+from fhir_mappings.chart import Chart
+from fhir_mappings.facts import Attestation, Facts, Insurance, Order, Reason, Records, Statement, Unreadable
+from fhir_mappings.json_fields import Lookup
+from fhir_mappings.walk import Found, lookup_of, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything that a chart says, before it is known for which order and day it is asked."""
+
+    person: patient.Person = patient.NOBODY
+    statements: tuple[Statement, ...] = ()
+    """In chart order, after those of the draft orders."""
+    attestations: tuple[Attestation, ...] = ()
+    insurances: tuple[Insurance, ...] = ()
+    supplied: frozenset[Records] = frozenset()
+    missing: Mapping[Records, str] = field(default_factory=lambda: MappingProxyType({}))
+    unreadable: tuple[Unreadable, ...] = ()
+    quality: tuple[Unreadable, ...] = ()
+
+
+def read_chart(chart: Chart, questions: Collection[str] | None = None) -> Record:
+    """Return what a chart says. ``questions``: the linkIds of the answers that matter, None for all of them.
+
+    Never raises on JSON objects, whatever they hold.
+    """
+    lookup = lookup_of(chart)
+    found = walk(chart, lookup)
+    person = _person(chart)
+    found.note(person.unreadable, person.quality)
+    return Record(
+        person=person,
+        attestations=tuple(_attestations(chart, found, questions)),
+        insurances=tuple(_insurances(chart, lookup, found)),
+        statements=tuple(found.statements),
+        supplied=chart.supplied,
+        missing=chart.missing,
+        unreadable=(*chart.unreadable, *found.unreadable),
+        quality=tuple(found.quality),
+    )
+
+
+def _person(chart: Chart) -> patient.Person:
+    """Return the Patient whose chart it is, else the first one."""
+    patients = chart.of_type("Patient")
+    own = next((p for p in patients if p.get("id") == chart.patient_id), None) or next(iter(patients), None)
+    return patient.read(own) if own is not None else patient.NOBODY
+
+
+def _attestations(chart: Chart, found: Found, questions: Collection[str] | None) -> Iterable[Attestation]:
+    for resource in chart.of_type("QuestionnaireResponse"):
+        answers = attestations.read(resource, questions)
+        if answers is not None and found.is_new(resource):
+            found.note(answers.unreadable, answers.quality)
+            yield from answers.attestations
+
+
+def _insurances(chart: Chart, lookup: Lookup, found: Found) -> Iterable[Insurance]:
+    for resource in chart.of_type("Coverage"):
+        covered = coverage.read(resource, lookup)
+        if covered is not None and found.is_new(resource):
+            found.note(covered.unreadable, covered.quality)
+            if covered.insurance is not None:
+                yield covered.insurance
+
+
+def facts(record: Record, order: Order, as_of: date) -> Facts:
+    """Return what a policy may ask about one order on one day. The order itself is no evidence for itself."""
+    birth, doubt = patient.birth_on(record.person, as_of)
+    quality = tuple(note for note in record.quality if note.reference != order.reference)
+    if doubt is not None and record.person.evidence is not None:
+        quality += (Unreadable(record.person.evidence.reference, doubt),)
+    return Facts(
+        as_of=as_of,
+        order=_with_reasons(order, record.statements),
+        birth=birth,
+        female=record.person.female,
+        deceased=patient.is_deceased(record.person, as_of),
+        patient=record.person.evidence,
+        statements=tuple(_on(s, as_of) for s in record.statements if not _is_of(s, order)),
+        attestations=record.attestations,
+        supplied=record.supplied,
+        missing=record.missing,
+        unreadable=tuple(note for note in record.unreadable if note.reference != order.reference),
+        quality=quality,
+    )
+
+
+def _is_of(statement: Statement, order: Order) -> bool:
+    """Whether a statement is the order itself; orders without an id are told apart by their therapy."""
+    if statement.evidence.reference != order.reference:
+        return False
+    return "/" in order.reference or f"therapy:{order.therapy}" in statement.concepts
+
+
+def _on(statement: Statement, day: date) -> Statement:
+    """Return a condition as past when its abatement lies before the day."""
+    is_over = statement.kind == "condition" and statement.until is not None and statement.until.last < day
+    return replace(statement, phase="past") if is_over and statement.phase == "current" else statement
+
+
+def _with_reasons(order: Order, statements: Iterable[Statement]) -> Order:
+    """Add what the chart says of the conditions and other resources that are the order's reasons."""
+    pointed_at = {reason.evidence.reference for reason in order.reasons} - {order.reference}
+    if not pointed_at:
+        return order
+    known: dict[str, frozenset[str]] = {}
+    for statement in statements:
+        reference = statement.evidence.reference
+        if reference in pointed_at:
+            known[reference] = known.get(reference, frozenset()) | statement.concepts
+    reasons = tuple(_with_concepts(reason, known) for reason in order.reasons)
+    return replace(order, reasons=reasons, says=order.says.union(*known.values()))
+
+
+def _with_concepts(reason: Reason, known: Mapping[str, frozenset[str]]) -> Reason:
+    added = known.get(reason.evidence.reference)
+    return replace(reason, concepts=reason.concepts | added) if added else reason

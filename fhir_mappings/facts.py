@@ -1,0 +1,224 @@
+"""The contract between FHIR and policies: what a chart and an order say, in policy terms, with no FHIR inside.
+
+Everything here is frozen and free of I/O. A value set is named by its file in ``value_sets/`` (``type-1-diabetes``);
+a statement's ``concepts`` are the names of the value sets that its codes are in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Literal
+
+Records = Literal[
+    "patient",
+    "coverage",
+    "conditions",
+    "medication-requests",
+    "procedures",
+    "observations",
+    "goals",
+    "service-requests",
+    "medication-administrations",
+    "questionnaire-responses",
+]
+"""The kinds of record that a chart can supply; each is one prefetch key and one FHIR search."""
+
+Kind = Literal["condition", "procedure", "observation", "administration", "medication", "service-request", "goal"]
+"""What sort of statement it is. ``medication`` is a request or a statement that a drug is taken."""
+
+Phase = Literal["current", "past", "done", "planned"]
+"""``current``: holds now (an active condition or drug). ``past``: held once (resolved, ended).
+``done``: it happened (a procedure, a result, an administration). ``planned``: ordered or intended, not done."""
+
+Severity = Literal["mild", "moderate", "severe"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DateRange:
+    """The days on which something may have happened: a FHIR partial date as its first and last day, inclusive."""
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise ValueError("a date range ends before it begins")
+
+    @classmethod
+    def day(cls, day: date) -> DateRange:
+        """Return the range that is exactly one day."""
+        return cls(day, day)
+
+    def within(self, first: date, last: date) -> bool:
+        """Whether the event certainly lies between two days, both included."""
+        return first <= self.first and self.last <= last
+
+    def touches(self, first: date, last: date) -> bool:
+        """Whether the event possibly lies between two days, both included."""
+        return self.first <= last and first <= self.last
+
+    def widened(self, days: int) -> DateRange:
+        """Return the range with the given number of days added at both ends, as far as the calendar goes."""
+        room_before, room_after = (self.first - date.min).days, (date.max - self.last).days
+        return DateRange(
+            self.first - timedelta(min(days, room_before)),
+            self.last + timedelta(min(days, room_after)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a statement stands in the chart. ``display`` and ``value`` are text of the EHR: never trusted as markup."""
+
+    reference: str
+    display: str | None = None
+    value: str | None = None
+    date: str | None = None
+    """As recorded: a FHIR date, possibly partial, without the time of day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with its canonical UCUM unit."""
+
+    value: Decimal
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One thing that the chart says and that counts as evidence (refuted, entered in error, not done never get here)."""
+
+    kind: Kind
+    concepts: frozenset[str]
+    evidence: Evidence
+    phase: Phase
+    when: DateRange | None = None
+    """Onset of a condition, time of a procedure or result, start of a drug; None when undated."""
+    until: DateRange | None = None
+    """Abatement of a condition, end of a drug; None when open or not stated."""
+    confirmed: bool = True
+    """False for provisional, differential and unconfirmed conditions and preliminary results: not enough."""
+    severity: Severity | None = None
+    grade: int | None = None
+    """Overall grade, for conditions that have one (acute GVHD I to IV)."""
+    quantity: Quantity | None = None
+    unverified: frozenset[str] = frozenset()
+    """The concepts that rest only on codes or words that nobody could verify against a published source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """A clinician's answer to a policy's question, from a completed QuestionnaireResponse. Yes points to coverage."""
+
+    question: str
+    answer: bool
+    evidence: Evidence
+    when: DateRange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """A code in its canonical system (see ``codes.py``)."""
+
+    system: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why the order was written, as it says so: reasonCode, reasonReference or their text."""
+
+    concepts: frozenset[str]
+    evidence: Evidence
+
+
+Identified = Literal["product", "ingredient", "procedure", "text"]
+"""How an order names its therapy: ``product`` by NDC, RxNorm clinical or branded drug or product HCPCS;
+``ingredient`` by RxNorm ingredient, brand name or UNII; ``procedure`` by CPT, ICD-10-PCS, SNOMED or service HCPCS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order that is for a known therapy."""
+
+    reference: str
+    therapy: str
+    """A therapy id of the contract, ``donislecel`` for example."""
+    display: str
+    """What the order calls it (text of the EHR)."""
+    identified: Identified
+    concepts: frozenset[str] = frozenset()
+    """The value sets that its codes and its own name are in."""
+    says: frozenset[str] = frozenset()
+    """The value sets whose words stand in its name, reasons or notes, or whose codes are its reasons."""
+    codes: tuple[Coding, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    service_date: DateRange | None = None
+    notices: tuple[str, ...] = ()
+    """What a reader should know about how the order was read, in our words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insurance:
+    """One Coverage of the member, as far as routing needs it. Names and identifiers are as recorded."""
+
+    reference: str
+    payer_names: tuple[str, ...] = ()
+    payer_identifiers: tuple[Coding, ...] = ()
+    types: tuple[Coding, ...] = ()
+    plan_names: tuple[str, ...] = ()
+    """Names of Coverage.class and text of Coverage.type: they can name the plan and the line of business."""
+    order: int | None = None
+    active: bool = True
+    """False when status is not active."""
+    start: date | None = None
+    end: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A resource that could not be read, or only in part; named on the card so that somebody mends it."""
+
+    reference: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that a policy may ask about one order on one day."""
+
+    as_of: date
+    order: Order
+    birth: DateRange | None = None
+    female: bool | None = None
+    deceased: bool = False
+    patient: Evidence | None = None
+    statements: tuple[Statement, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
+    supplied: frozenset[Records] = frozenset()
+    """The records that were sent or fetched, even when they were empty."""
+    missing: Mapping[Records, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The records that could not be had, with the reason in our words."""
+    unreadable: tuple[Unreadable, ...] = ()
+    quality: tuple[Unreadable, ...] = ()
+    """Resources that are not valid FHIR R4 but whose needed fields could be read: evidence, with a notice."""
+    by_concept: Mapping[str, tuple[Statement, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        index: dict[str, list[Statement]] = {}
+        for statement in self.statements:
+            for concept in statement.concepts:
+                index.setdefault(concept, []).append(statement)
+        object.__setattr__(self, "by_concept", MappingProxyType({c: tuple(s) for c, s in index.items()}))
+
+    def of(self, *concepts: str) -> tuple[Statement, ...]:
+        """Return the statements in any of the value sets, each once, in chart order."""
+        if len(concepts) == 1:
+            return self.by_concept.get(concepts[0], ())
+        found = {id(s): s for c in concepts for s in self.by_concept.get(c, ())}
+        return tuple(found.values())

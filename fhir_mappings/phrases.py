@@ -1,0 +1,111 @@
+"""Find whole words and phrases in free text, fast where nothing is found. Knows no codes and no FHIR."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+LONGEST_TEXT = 2000
+"""Characters of a text that are read; an order's name or reason is never longer, and a note's begin says what it is."""
+
+_TOKEN = re.compile(r"[^\W_]+")
+_NEGATIONS = frozenset({("no",), ("not",), ("non",), ("never",), ("without",), ("denies",)})
+_ARTICLES = frozenset({"a", "an", "the", "any"})
+
+Tokens = tuple[str, ...]
+
+
+def tokens(text: str) -> Tokens:
+    """Return the words of a text as they are written; hyphens and other punctuation part words."""
+    return tuple(_TOKEN.findall(unicodedata.normalize("NFKC", text[:LONGEST_TEXT])))
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Words that mean one thing, and what takes that meaning away.
+
+    ``not_words`` anywhere in the text cancel all of it. ``not_after`` and ``not_before`` cancel the mention that stands
+    directly after or before them, as a negation (no, not, without ...) always does. ``exact`` words count
+    only in the case in which they are given, which is for acronyms that are also words (TIL, CAR).
+    """
+
+    words: tuple[str, ...]
+    not_words: tuple[str, ...] = ()
+    not_after: tuple[str, ...] = ()
+    not_before: tuple[str, ...] = ()
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A wording in tokens; ``number`` is its place in the list that was given."""
+
+    number: int
+    exact: bool
+    absent: frozenset[Tokens]
+    not_after: frozenset[Tokens]
+    not_before: frozenset[Tokens]
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """An index of wordings by the first word of their phrases: a text without such a word costs one lookup a word."""
+
+    wordings: Sequence[Wording]
+    _starts: dict[str, list[tuple[Tokens, Tokens, _Rule]]] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number, wording in enumerate(self.wordings):
+            rule = _Rule(
+                number,
+                wording.exact,
+                _folded(wording.not_words),
+                _folded(wording.not_after) | _NEGATIONS,
+                _folded(wording.not_before),
+            )
+            for phrase in wording.words:
+                written = tokens(phrase)
+                folded = _fold(written)
+                if not folded:
+                    raise ValueError(f"{phrase!r} has no word in it")
+                self._starts.setdefault(folded[0], []).append((folded, written, rule))
+
+    def find(self, text: str) -> list[int]:
+        """Return the places of the wordings that stand in a text, ascending, each once."""
+        written = tokens(text)
+        folded = _fold(written)
+        starts = self._starts
+        found: set[int] = set()
+        for at, word in enumerate(folded):
+            for phrase, exactly, rule in starts.get(word, ()):
+                end = at + len(phrase)
+                if folded[at:end] != phrase or (rule.exact and written[at:end] != exactly):
+                    continue
+                if rule.number not in found and not _cancelled(rule, folded, at, end):
+                    found.add(rule.number)
+        return sorted(found)
+
+
+def _fold(words: Tokens) -> Tokens:
+    return tuple(word.casefold() for word in words)
+
+
+def _folded(phrases: Iterable[str]) -> frozenset[Tokens]:
+    return frozenset(_fold(tokens(phrase)) for phrase in phrases)
+
+
+def _cancelled(rule: _Rule, folded: Tokens, start: int, end: int) -> bool:
+    """Whether the mention from ``start`` to ``end`` means nothing here."""
+    if start and folded[start - 1] in _ARTICLES:
+        start -= 1
+    return (
+        any(folded[max(0, start - len(phrase)) : start] == phrase for phrase in rule.not_after)
+        or any(folded[end : end + len(phrase)] == phrase for phrase in rule.not_before)
+        or any(_stands(phrase, folded) for phrase in rule.absent)
+    )
+
+
+def _stands(phrase: Tokens, folded: Tokens) -> bool:
+    return any(folded[at : at + len(phrase)] == phrase for at in range(len(folded) - len(phrase) + 1))

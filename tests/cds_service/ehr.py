@@ -1,0 +1,102 @@
+"""A FHIR server on loopback that behaves as badly as a test asks it to."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Ehr:
+    """Answers GET by exact path and query; what it was asked, with which headers, is kept."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Behaviour] = {}
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.released = threading.Event()
+        ehr = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                ehr.asked.append((self.path, dict(self.headers)))
+                ehr.answers.get(self.path, status(404))(self)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it overrides
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base = f"http://127.0.0.1:{self._server.server_port}/fhir"
+
+    @contextmanager
+    def running(self) -> Iterator[Ehr]:
+        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.released.set()
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+    def has(self, query: str, body: object) -> None:
+        self.answers[f"/fhir/{query}"] = raw(json.dumps(body).encode())
+
+    def does(self, query: str, behaviour: Behaviour) -> None:
+        self.answers[f"/fhir/{query}"] = behaviour
+
+    def paths(self) -> list[str]:
+        return [path.removeprefix("/fhir/") for path, _ in self.asked]
+
+
+def raw(body: bytes, content_type: str = "application/fhir+json", code: int = 200, **headers: str) -> Behaviour:
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(code)
+        handler.send_header("Content-Type", content_type)
+        handler.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return behave
+
+
+def status(code: int, **headers: str) -> Behaviour:
+    return raw(b"", code=code, **headers)
+
+
+def drip(ehr: Ehr, seconds: float, headers: bool = False) -> Behaviour:
+    """Send one byte each 20 ms, of the headers or of the body, for some seconds or until the test ends."""
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\n" + (b"X-Slow: " if headers else b"\r\n"))
+        ends = time.monotonic() + seconds
+        try:
+            while time.monotonic() < ends and not ehr.released.wait(0.02):
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+        except OSError:
+            pass  # the reader hung up, as it should
+
+    return behave
+
+
+def silent(ehr: Ehr) -> Behaviour:
+    """Accept the call and say nothing until the test ends."""
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:  # noqa: ARG001
+        ehr.released.wait(10)
+
+    return behave
+
+
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    """Promise a body and break off."""
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: 100\r\n\r\n{")

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from cds_service.errors import SettingsError
+from cds_service.settings import Settings
+
+
+def test_the_defaults_need_no_set_up() -> None:
+    settings = Settings.load()
+
+    assert settings.data_dir == Path("var")
+    assert settings.silence == "standard"
+    assert settings.fhir_servers == ()
+    assert settings.cors_origins == ("*",)
+    assert settings.fetch_deadline == 3.0
+    assert settings.max_body == 2 * 1024 * 1024
+
+
+def test_the_environment_sets_values_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVERAGE_CDS_SILENCE", "strict")
+    monkeypatch.setenv("COVERAGE_CDS_MAX_BODY", "100")
+
+    settings = Settings.load(max_body=200)
+
+    assert settings.silence == "strict"
+    assert settings.max_body == 200
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["https://a.example.org/fhir, https://b.example.org", '["https://a.example.org/fhir", "https://b.example.org"]'],
+)
+def test_a_list_is_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("COVERAGE_CDS_FHIR_SERVERS", written)
+
+    assert Settings.load().fhir_servers == ("https://a.example.org/fhir", "https://b.example.org")
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SILENCE", "loud"),
+        ("FETCH_DEADLINE", "0"),
+        ("FETCH_DEADLINE", "60"),
+        ("MAX_BODY", "-1"),
+        ("BASE_URL", "ftp://cds.example.org"),
+        ("LOG_LEVEL", "chatty"),
+        ("FHIR_SERVERS", "[broken"),
+    ],
+)
+def test_an_unusable_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"COVERAGE_CDS_{name}", value)
+
+    with pytest.raises(SettingsError, match=f"COVERAGE_CDS_{name}: "):
+        Settings.load()
+
+
+def test_a_public_url_is_kept_without_its_last_slash() -> None:
+    assert Settings.load(base_url="https://cds.example.org/x/").base_url == "https://cds.example.org/x"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Settings.load().max_body = 1  # type: ignore[misc]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from fhir_mappings import attestations
+from fhir_mappings.attestations import Answers
+from fhir_mappings.dates import date_range
+from fhir_mappings.facts import Attestation, Evidence, Unreadable
+from fhir_mappings.resources import MODIFIED, UNREAD_DATE
+
+from .examples import LOINC, MODIFIER, SNOMED, damaged, response, without
+
+
+def item(question: str, *answers: Any, **fields: Any) -> dict[str, Any]:
+    return {"linkId": question, "answer": list(answers)} | fields
+
+
+def coding(system: str, code: str) -> dict[str, Any]:
+    return {"valueCoding": {"system": system, "code": code}}
+
+
+def said(resource: dict[str, Any]) -> dict[str, bool]:
+    answers = attestations.read(resource)
+    return {a.question: a.answer for a in answers.attestations} if answers else {}
+
+
+def test_a_completed_response_gives_its_answers_with_their_evidence() -> None:
+    evidence = Evidence("QuestionnaireResponse/q1", "Failed?", "yes", "2026-11-10")
+    when = date_range("2026-11-10")
+    assert attestations.read(response()) == Answers((Attestation("other-treatments-failed", True, evidence, when),))
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"),
+    [
+        ("completed", True),
+        ("amended", True),
+        ("in-progress", False),
+        ("stopped", False),
+        ("entered-in-error", False),
+        ("bogus", False),
+        (None, False),
+    ],
+)
+def test_only_a_completed_or_amended_response_counts(status: str | None, counts: bool) -> None:
+    assert (attestations.read(response(status=status)) is not None) == counts
+
+
+@pytest.mark.parametrize(
+    ("answer", "yes"),
+    [
+        ({"valueBoolean": True}, True),
+        ({"valueBoolean": False}, False),
+        (coding("http://terminology.hl7.org/CodeSystem/v2-0136", "Y"), True),
+        (coding("http://terminology.hl7.org/CodeSystem/v2-0136", "N"), False),
+        (coding(SNOMED, "373066001"), True),
+        (coding(SNOMED, "373067005"), False),
+        (coding(LOINC, "LA33-6"), True),
+        (coding(LOINC, "LA32-8"), False),
+        ({"valueCoding": {"display": "Yes"}}, True),
+        ({"valueString": "no"}, False),
+        ({"valueString": "no idea"}, None),
+        (coding(LOINC, "LA4489-6"), None),
+        ({"valueCoding": [{"code": "Y"}, {"code": "N"}, 5]}, None),
+        ({"valueInteger": 1}, None),
+        ({}, None),
+    ],
+)
+def test_an_answer_is_yes_or_no_or_none(answer: dict[str, Any], yes: bool | None) -> None:
+    assert said(response(item=[item("q", answer)])).get("q") == yes
+
+
+def test_nested_items_are_read_in_order_and_a_question_answered_both_ways_is_not() -> None:
+    yes, no = {"valueBoolean": True}, {"valueBoolean": False}
+    inner = item("b", yes | {"item": [item("c", no)]}, item=[item("d", yes)])
+    resource = response(item=[{"linkId": "a", "item": [inner]}, item("e", yes, no), item("", yes), item("f", yes)])
+    assert said(resource) == {"b": True, "d": True, "c": False, "f": True}
+    assert list(said(resource)) == ["b", "d", "c", "f"]
+
+
+def test_only_the_questions_that_matter_are_taken() -> None:
+    assert attestations.read(response(), frozenset({"another"})) is None
+    assert attestations.read(response(), frozenset({"other-treatments-failed"})) is not None
+
+
+def test_what_cannot_be_read_is_named() -> None:
+    reference = "QuestionnaireResponse/q1"
+    modified = attestations.read(response(modifierExtension=MODIFIER))
+    assert modified == Answers(unreadable=Unreadable(reference, MODIFIED))
+    undated = attestations.read(response(authored="soon"))
+    assert undated is not None
+    assert undated.quality == Unreadable(reference, UNREAD_DATE)
+    assert undated.attestations[0].when is None
+    assert attestations.read(without(response(), "authored")) is not None
+
+
+def test_nesting_without_end_is_read() -> None:
+    nested = item("deep", {"valueBoolean": True})
+    for _ in range(3000):
+        nested = {"linkId": "x", "item": [nested]}
+    assert said(response(item=[nested])) == {"deep": True}
+
+
+@given(damaged([response(), response(item=[item("a", {"valueCoding": {"code": "Y"}, "item": [item("b")]})])]))
+def test_a_damaged_response_never_raises(resource: dict[str, Any]) -> None:
+    attestations.read(resource)

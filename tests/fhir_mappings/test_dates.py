@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+
+from fhir_mappings.dates import UNDATED, Moment, date_range, end, evidence_date, moment
+from fhir_mappings.facts import DateRange
+
+from .examples import json_values
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("2024", date(2024, 1, 1), date(2024, 12, 31)),
+        ("2024-02", date(2024, 2, 1), date(2024, 2, 29)),
+        ("2024-02-29", date(2024, 2, 29), date(2024, 2, 29)),
+        ("2024-12-31T23:59:59.999-11:00", date(2024, 12, 31), date(2024, 12, 31)),
+        ("2024-01-01T00:30:00+14:00", date(2024, 1, 1), date(2024, 1, 1)),
+        ("2024-01-01T10:00:00", date(2024, 1, 1), date(2024, 1, 1)),
+        ("2024-01-01T10:00Z", date(2024, 1, 1), date(2024, 1, 1)),
+        (" 2024-01-01 ", date(2024, 1, 1), date(2024, 1, 1)),
+        ("9999-12-31", date(9999, 12, 31), date(9999, 12, 31)),
+    ],
+)
+def test_a_partial_date_is_its_first_and_last_day_and_the_local_day_counts(text: str, first: date, last: date) -> None:
+    assert date_range(text) == DateRange(first, last)
+    assert evidence_date(text) == text.strip()[:10]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "24", "2024-1", "2024-13", "2024-00", "2023-02-29", "2024-01-00", "0000", "2024-01-01Tnoon", "01/02/2024",
+     "٢٠٢٤", "yesterday", 2024, None, True, ["2024"]],
+)  # fmt: skip
+def test_what_is_no_calendar_date_is_none(text: object) -> None:
+    assert date_range(text) is None
+    assert evidence_date(text) is None
+
+
+def test_the_first_field_that_is_there_decides_even_when_it_cannot_be_read() -> None:
+    assert moment(None, "2024", "2025") == Moment(date_range("2024"), "2024")
+    assert moment("soon", "2025") == Moment(unread=True)
+    assert moment(None, {}, {"start": None}) == UNDATED
+
+
+@pytest.mark.parametrize(
+    ("field", "day"),
+    [
+        ({"start": "2024-03-01", "end": "2024-04-01"}, "2024-03-01"),
+        ({"end": "2024-04-01"}, "2024-04-01"),
+        ({"event": ["2024-05-01", "2024-06-01"]}, "2024-05-01"),
+        ({"event": "2024-05-01"}, "2024-05-01"),
+        ({"repeat": {"boundsPeriod": {"start": "2024-07-01"}}}, "2024-07-01"),
+    ],
+)
+def test_a_period_or_timing_counts_by_its_start(field: object, day: str) -> None:
+    assert moment(field) == Moment(date_range(day), day)
+
+
+@pytest.mark.parametrize("field", [{"repeat": 5}, {"repeat": {"boundsPeriod": []}}, {"event": []}])
+def test_a_timing_without_a_day_is_undated(field: object) -> None:
+    assert moment(field) == UNDATED
+
+
+def test_the_end_of_a_period_is_never_its_start() -> None:
+    assert end({"start": "2024-03-01"}) == UNDATED
+    assert end({"end": "2024-03-01"}).when == date_range("2024-03-01")
+    assert end(None, "2024-03-02").text == "2024-03-02"
+
+
+def test_widening_a_range_stops_where_the_calendar_does() -> None:
+    assert DateRange(date.min, date.max).widened(3) == DateRange(date.min, date.max)
+    assert DateRange.day(date(2024, 1, 10)).widened(3) == DateRange(date(2024, 1, 7), date(2024, 1, 13))
+
+
+@given(json_values)
+def test_any_json_has_a_moment_and_an_end(value: object) -> None:
+    assert isinstance(moment(value), Moment)
+    assert isinstance(end(value), Moment)

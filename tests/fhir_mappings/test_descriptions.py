@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from fhir_mappings import descriptions
+from fhir_mappings.codes import NOTHING
+from fhir_mappings.descriptions import UNDESCRIBED, Description, describe
+
+from .examples import HCPCS, ICD, json_values
+
+
+def test_a_concept_gives_its_codings_its_text_and_its_displays_each_once() -> None:
+    concept = {
+        "coding": [{"system": "s", "code": "1", "display": "One"}, {"code": "2", "display": "one thing"}, {"code": 3}],
+        "text": "one thing",
+    }
+    assert describe(concept) == Description((("s", "1"), (None, "2")), ("one thing", "One"))
+    assert describe([concept, None, {"text": "two"}]).texts == ("one thing", "two", "One")
+
+
+@pytest.mark.parametrize(
+    ("value", "display"),
+    [
+        ("Lantidra", "Lantidra"),
+        ({"system": "s", "code": "1"}, "1"),
+        ({"coding": {"code": "1", "display": "One"}}, "One"),
+        ([{"coding": [{"code": "1"}]}], "1"),
+        ({"text": "x" * 500}, "x" * 200),
+        ({}, None),
+    ],
+)
+def test_shapes_that_are_not_r4_are_read_too(value: Any, display: str | None) -> None:
+    assert describe(value).display == display
+    assert not describe(value).unread
+
+
+@pytest.mark.parametrize("value", [5, True, [5], {"coding": [{"code": 5}]}, {"coding": "x"}, {"text": 5}, " "])
+def test_something_that_gives_no_code_and_no_text_is_unread(value: Any) -> None:
+    assert describe(value).unread
+
+
+@pytest.mark.parametrize("value", [None, [], {}, [None], {"extension": [{"url": "absent-reason"}]}])
+def test_nothing_at_all_is_not_unread(value: Any) -> None:
+    assert not describe(value).unread
+
+
+def test_two_descriptions_add_up() -> None:
+    assert describe("a") + describe("b") + describe("a") == Description((), ("a", "b"))
+    assert UNDESCRIBED.__add__(5) is NotImplemented
+
+
+def test_codes_match_always_and_words_only_in_their_scope() -> None:
+    coded = describe({"coding": [{"system": ICD, "code": "E10.9"}]})
+    assert descriptions.matches(coded).concepts == {"type-1-diabetes"}
+    assert descriptions.matches(describe("insulin pump")) == NOTHING
+    assert descriptions.matches(describe("insulin pump"), "procedures").concepts == {"insulin-pump"}
+
+
+def test_a_known_therapy_is_marked_as_one() -> None:
+    described = describe({"coding": [{"system": HCPCS, "code": "J3392"}]})
+    assert "therapy:exagamglogene" in descriptions.with_therapy(NOTHING, described).concepts
+    assert descriptions.with_therapy(NOTHING, describe("aspirin")) == NOTHING
+
+
+@given(json_values)
+def test_any_json_can_be_described(value: Any) -> None:
+    described = describe(value)
+    descriptions.matches(described, "medications")
+    descriptions.with_therapy(NOTHING, described)

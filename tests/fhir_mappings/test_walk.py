@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_mappings.chart import Chart
+from fhir_mappings.walk import READERS, lookup_of, walk
+
+from .examples import ICD, concept, condition, medication_request, procedure, status, without
+
+
+def chart(*resources: dict[str, Any], drafts: tuple[dict[str, Any], ...] = ()) -> Chart:
+    by_type: dict[str, tuple[dict[str, Any], ...]] = {}
+    for resource in resources:
+        by_type[resource["resourceType"]] = (*by_type.get(resource["resourceType"], ()), resource)
+    return Chart("p1", by_type, drafts)
+
+
+def found(*resources: dict[str, Any], drafts: tuple[dict[str, Any], ...] = ()) -> list[tuple[str, str]]:
+    statements = walk(chart(*resources, drafts=drafts), {}).statements
+    return [(statement.evidence.reference, statement.phase) for statement in statements]
+
+
+def test_every_reader_is_for_a_type_and_the_rest_of_the_chart_is_left_alone() -> None:
+    assert "Patient" not in READERS
+    assert found(condition(), {"resourceType": "Encounter", "id": "e"}) == [("Condition/c1", "current")]
+
+
+def test_a_resource_that_came_twice_counts_once_and_those_without_an_id_all_count() -> None:
+    assert found(condition(), condition(code=concept(ICD, "E10.641"))) == [("Condition/c1", "current")]
+    anonymous = without(condition(), "id")
+    assert found(anonymous, anonymous) == [("Condition (no id)", "current")] * 2
+
+
+def test_a_draft_order_lies_ahead_and_replaces_its_copy_in_the_chart() -> None:
+    order = medication_request()
+    assert found(order, drafts=(order,)) == [("MedicationRequest/m1", "planned")]
+    assert found(order, drafts=(medication_request(status="cancelled"),)) == []
+    assert found(order, drafts=(medication_request(status="stopped"),)) == [("MedicationRequest/m1", "past")]
+
+
+def test_a_draft_of_another_type_is_left_alone() -> None:
+    assert found(drafts=({"resourceType": "NutritionOrder", "id": "n"}, {"resourceType": 5}, {})) == []
+
+
+def test_what_cannot_be_read_is_collected() -> None:
+    seen = walk(chart(condition(code=5), condition(id="c2", clinicalStatus=status("bogus")), procedure()), {})
+    assert [note.reference for note in seen.unreadable] == ["Condition/c1"]
+    assert [note.reference for note in seen.quality] == ["Condition/c2"]
+    assert [statement.evidence.reference for statement in seen.statements] == ["Condition/c2", "Procedure/pr1"]
+
+
+def test_the_resources_that_others_refer_to_are_found_by_type_and_id() -> None:
+    payer = {"resourceType": "Organization", "id": "o1"}
+    assert lookup_of(chart(payer, condition())) == {"Organization/o1": payer}
