@@ -18,7 +18,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
 
     from cds_service.review import Services
     from cds_service.settings import Settings
-    from cds_service.web import cors, errors, hooks, operations
+    from cds_service.web import cors, errors, hooks, operations, pages
     from cds_service.web.feedback import FeedbackLog
 
     settings = settings or Settings.load()
@@ -27,6 +27,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.url_map.strict_slashes = False
     app.register_blueprint(hooks.blueprint(services, settings, FeedbackLog(settings.data_dir)))
     app.register_blueprint(operations.blueprint(settings.data_dir))
+    app.register_blueprint(pages.blueprint(services.library, settings.base_url))
     errors.register(app)
     cors.register(app, settings.cors_origins)
     return app

@@ -1,4 +1,4 @@
-"""A sample Bundle as the order-sign request that an EHR would send: its draft orders, and the rest as prefetch. Pure."""
+"""A sample Bundle as the order-sign request that an EHR would send: its draft orders, the rest as prefetch. Pure."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ CoverageCdsError
 ├── UnusableInput               a file or an argument of the command line that cannot be used
 └── SettingsError               a setting that cannot be used
 
-A policy file that cannot be used is a ``cds_service.policy.errors.PolicyError``: the policy core imports nothing of ours.
+A policy file that cannot be used is a ``cds_service.policy.errors.PolicyError``: the core imports nothing of ours.
 """
 
 from __future__ import annotations

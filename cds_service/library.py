@@ -14,7 +14,7 @@ from cds_service.policy.load import Known, check_library, load_document
 from cds_service.policy.schema import schema
 from cds_service.policy.yaml_nodes import Node, parse
 from cds_service.routing import Payer, Payers, Router
-from fhir_mappings import codes, products, therapies
+from fhir_mappings import codes, therapies
 from fhir_mappings.facts import Coding
 
 HERE = Path(__file__).parent
@@ -42,26 +42,15 @@ class Library:
 def known_names(payers: Payers) -> Known:
     """Return the names that policy documents may use."""
     return Known(
-        value_sets=codes.value_set_names() | DERIVED,
-        therapies=therapies.therapy_ids(),
-        groups=therapy_groups(),
+        value_sets={name: codes.value_set(name).title for name in codes.value_set_names()} | DERIVED,
+        therapies=therapies.ids(),
+        groups=therapies.groups(),
         payers=frozenset(payers.by_id),
     )
 
 
-def therapy_groups() -> dict[str, frozenset[str]]:
-    """Return the groups of therapies that documents may name as one."""
-    listed = products.registry()[0].values()
-    unapproved = frozenset(p.id for p in listed if p.id.startswith("unapproved-"))
-    return {
-        "cell-and-gene-products": frozenset(p.id for p in listed) - unapproved,
-        "unapproved-products": unapproved,
-        "car-t-products": frozenset(p.id for p in listed if p.kind.startswith("CAR-T")),
-    }
-
-
-DERIVED = frozenset({"hba1c-goal"})
-"""Names that the mappings give to statements by themselves, with no code list behind them."""
+DERIVED = {"hba1c-goal": "Target for hemoglobin A1c"}
+"""What the mappings call statements by themselves, with no code list behind it: name to title."""
 
 
 def load_library(policies: Path | None = None, payers: Path | None = None) -> Library:
@@ -136,4 +125,6 @@ def _identifier(node: Node) -> Coding:
 def policy_schema(payers: Sequence[str] = ()) -> dict[str, Any]:
     """Return the JSON Schema of policy files over the names of this library."""
     names = known_names(load_payers(PAYERS))
-    return schema(names.value_sets, names.therapies | frozenset(names.groups), names.payers | frozenset(payers))
+    return schema(
+        frozenset(names.value_sets), names.therapies | frozenset(names.groups), names.payers | frozenset(payers)
+    )

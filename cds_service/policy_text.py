@@ -26,8 +26,9 @@ def describe(document: PolicyDocument) -> str:
         f"{document.id}: {document.title}",
         f"{document.citation}. In force from {document.effective_from}; revision {document.revision}.",
     ]
-    for section in document.sections:
-        parts.append(f"\nRequired for {', '.join(sorted(section.therapies))}:\n  {logic_in_words(section.requires)}")
+    parts += [
+        f"\nRequired for {', '.join(sorted(s.therapies))}:\n  {logic_in_words(s.requires)}" for s in document.sections
+    ]
     for rule in document.elsewhere:
         who = f"{rule.line} members" if rule.line else ", ".join(sorted(rule.therapies or {"all orders"}))
         parts.append(f"\nElsewhere: {who}: {rule.document}. {rule.because}")

@@ -145,35 +145,37 @@ def _fetch(patient_id: str, wanted: list[Records], reader: Reader, intake: Intak
 
 def _fetch_references(request: HookRequest, needs: frozenset[Records], reader: Reader, intake: Intake) -> None:
     """Look up the payers and drugs that needed records only refer to."""
-    references: list[str] = []
+    references: dict[str, bool] = {}
     for records, (holder, member, kind) in _REFERENCES.items():
         if records in needs:
             absent = _absent(request, intake, holder, member, kind)
-            references += absent[:MAX_REFERENCES]
+            references |= dict(list(absent.items())[:MAX_REFERENCES])
             if len(absent) > MAX_REFERENCES:
                 intake.unreadable.append(Unreadable(kind, f"only {MAX_REFERENCES} of those referred to were looked up"))
     for reference, fetched in reader.many(references).items():
         for resource in fetched.resources:
             intake.add(resource, "the FHIR server's answer for a reference", "fhirServer")
-        if fetched.problem:
+        if fetched.problem and not references[reference]:
             intake.unreadable.append(Unreadable(reference, f"it could not be retrieved: {fetched.problem}"))
 
 
-def _absent(request: HookRequest, intake: Intake, holder: str, member: str, kind: str) -> list[str]:
-    """Return the references, relative to the FHIR server, that lead to resources nobody sent."""
+def _absent(request: HookRequest, intake: Intake, holder: str, member: str, kind: str) -> dict[str, bool]:
+    """Return the references, relative to the FHIR server, that lead to resources nobody sent, and which have a display.
+
+    One with a display can be told without its resource; the resource may say more, but its lack is not worth a notice.
+    """
     base = (request.fhir_server or "").rstrip("/") + "/"
-    wanted: dict[str, None] = {}
+    wanted: dict[str, bool] = {}
     for resource in intake.resources.get(holder, ()):
         targets = resource.get(member)
         for target in targets if isinstance(targets, list) else [targets]:
-            reference = target.get("reference") if isinstance(target, Mapping) else None
-            if isinstance(reference, str):
-                parts = reference.removeprefix(base).split("/")
+            if isinstance(target, Mapping) and isinstance(target.get("reference"), str):
+                parts = target["reference"].removeprefix(base).split("/")
                 if parts[0] == kind and len(parts) > 1:
-                    wanted[f"{kind}/{quote(parts[1], safe='')}"] = None
+                    wanted[f"{kind}/{quote(parts[1], safe='')}"] = bool(target.get("display"))
     for resource in intake.resources.get(kind, ()):
         wanted.pop(f"{kind}/{resource.get('id')}", None)
-    return list(wanted)
+    return wanted
 
 
 def _is_about_somebody(supplied: frozenset[Records], intake: Intake) -> bool:

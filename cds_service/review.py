@@ -1,4 +1,4 @@
-"""From a request to its answer: triage, chart, facts, routing, evaluation, cards. It reads only to complete the chart."""
+"""From a request to its answer: triage, chart, facts, routing, evaluation, cards. Pure but for the chart."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def answer(
         request.fhir_server, request.access_token, allowed=settings.fhir_servers, deadline=settings.fetch_deadline
     )
     known, unknown = triage(request, reader)
-    context = render.Context(settings.base_url or base_url, services.new_id, therapies.title)
+    context = render.Context(settings.base_url or base_url, services.new_id, therapies.display_name)
     cards = [render.unidentified(order, reason, today, context) for order, reason in unknown]
     if known and _worth_reading(request, known, services, reader, today):
         chart = prefetch.complete(request, needs(known, services.library), reader)

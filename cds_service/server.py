@@ -45,7 +45,7 @@ class Server(BaseApplication):
         return self._app
 
 
-def _freeze(*_: object) -> None:
+def _freeze(_server: object, _worker: object) -> None:
     # what is loaded at start lives for ever: without this the collector walks it again and again in every worker
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""A patient's chart as it arrived: raw FHIR JSON by type, and which records were supplied. Nothing is interpreted here."""
+"""A patient's chart as it arrived: raw FHIR JSON by type, and which records were supplied. Nothing is interpreted."""
 
 from __future__ import annotations
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fhir_mappings import codes, therapies
-from fhir_mappings.codes import Match, together
-from fhir_mappings.json_fields import LONGEST, LONGEST_SEARCHED, items, objects, text
+from fhir_mappings.codes import NOTHING, Match, together
+from fhir_mappings.json_fields import LONGEST, LONGEST_SEARCHED, items, text
+
+Codings = tuple[tuple[str | None, str | None], ...]
 
 
 class Description(NamedTuple):
     """The codings and texts of one or more CodeableConcepts."""
 
-    codings: tuple[tuple[str | None, str | None], ...] = ()
+    codings: Codings = ()
     texts: tuple[str, ...] = ()
     """The concept's text first, then the displays; each once."""
     unread: bool = False
@@ -62,25 +65,35 @@ def _collect(
     if found := text(concept.get("text"), LONGEST_SEARCHED):
         texts.append(found)
     nested = concept.get("coding")
-    for coding in objects(concept if nested is None else nested):
-        code, system, display = coding.get("code"), coding.get("system"), coding.get("display")
+    for coding in items(concept if nested is None else nested):
+        if not isinstance(coding, dict):
+            continue
+        code, system = coding.get("code"), coding.get("system")
         if isinstance(code, str):
             codings.append((system if isinstance(system, str) else None, code))
-        if found := text(display, LONGEST_SEARCHED):
+        if found := text(coding.get("display"), LONGEST_SEARCHED):
             displays.append(found)
 
 
-def matches(description: Description, scope: str | None = None) -> Match:
-    """Return the value sets that hold one of the codes or, in a scope of words, whose words stand in the texts."""
-    found = [codes.match_code(system, code) for system, code in description.codings]
+def matches(description: Description, scope: str | None = None, *, therapy: bool = False) -> Match:
+    """Return the value sets that hold one of the codes or, in a scope of words, whose words stand in the texts.
+
+    ``therapy`` adds ``therapy:<id>`` when the description is of a known therapy, so that earlier products are found.
+    """
+    if not description.codings and not description.texts:
+        return NOTHING
+    long = any(len(words) > LONGEST for words in description.texts)
+    return (_matches if long else _matches_of_short)(description.codings, description.texts, scope, therapy)
+
+
+def _matches(codings: Codings, texts: tuple[str, ...], scope: str | None, therapy: bool) -> Match:
+    found = [codes.match_code(system, code) for system, code in codings]
     if scope is not None:
-        found += [codes.match_words(words, scope) for words in description.texts]
+        found += [codes.match_words(words, scope) for words in texts]
+    if therapy and (recognised := therapies.recognise(codings, texts)):
+        found.append(Match(recognised.concepts | {f"therapy:{recognised.therapy}"}, frozenset()))
     return together(found)
 
 
-def with_therapy(match: Match, description: Description) -> Match:
-    """Add ``therapy:<id>`` when the description is of a known therapy, so that earlier products can be found."""
-    recognised = therapies.recognise(description.codings, description.texts)
-    if recognised is None:
-        return match
-    return together((match, Match(recognised.concepts | {f"therapy:{recognised.therapy}"}, frozenset())))
+_matches_of_short = lru_cache(maxsize=16384)(_matches)
+"""The names of drugs, tests and diagnoses come again and again, so that most are answered by one lookup."""

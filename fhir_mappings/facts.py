@@ -91,7 +91,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One thing that the chart says and that counts as evidence (refuted, entered in error, not done never get here)."""
+    """One thing that the chart says and that counts as evidence: what was refuted or not done never gets here."""
 
     kind: Kind
     concepts: frozenset[str]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fhir_mappings.chart import Resource
 from fhir_mappings.dates import UNDATED, Moment, end, moment
-from fhir_mappings.descriptions import UNDESCRIBED, Description, describe, matches, with_therapy
+from fhir_mappings.descriptions import UNDESCRIBED, Description, describe, matches
 from fhir_mappings.facts import DateRange, Evidence, Statement
 from fhir_mappings.json_fields import Lookup, number, objects, one_object, reference_to, resolve, target
 from fhir_mappings.resources import (
@@ -58,7 +58,7 @@ def read(resource: Resource, lookup: Lookup) -> Reading | None:
     A Medication that was not sent and has no display makes the resource unreadable: the drug is not known.
     """
     described, unresolved = drug(resource, lookup)
-    match = with_therapy(matches(described, "medications"), described)
+    match = matches(described, "medications", therapy=True)
     if not match.concepts:
         return _unknown_drug(resource, described, unresolved)
     if is_modified(resource):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fhir_mappings.chart import Resource
 from fhir_mappings.dates import Moment, moment
-from fhir_mappings.descriptions import Description, describe, matches, with_therapy
+from fhir_mappings.descriptions import Description, describe, matches
 from fhir_mappings.facts import Evidence, Kind, Statement
 from fhir_mappings.json_fields import reference_to
 from fhir_mappings.resources import (
@@ -53,7 +53,7 @@ def service(
     resource: Resource, kind: Kind, described: Description, dated: Callable[[Resource], Moment]
 ) -> Reading | None:
     """Return what a procedure, or an order for a procedure or a device, yields."""
-    match = with_therapy(matches(described, "procedures"), described)
+    match = matches(described, "procedures", therapy=True)
     if not match.concepts:
         return unreadable(resource, UNREAD_CODE) if described.unread else None
     if is_modified(resource):

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
+import orjson
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
@@ -33,6 +35,9 @@ _KINDS = {
     "json_invalid": "has the wrong type",
 }
 _UNCHECKED = "could not be checked against FHIR R4"
+_NOT_KNOWN = "not known yet"
+_MOST_KNOWN = 16384
+_known: dict[bytes, str | None] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,25 @@ class Reading:
 
 
 def problem(resource: Mapping[str, Any]) -> str | None:
-    """Return None for valid R4, else the first thing that is wrong, in our words: a location, never a value."""
+    """Return None for valid R4, else the first thing that is wrong, in our words: a location, never a value.
+
+    The answer is remembered by the content's digest: hooks ask about the same chart again within seconds, and a
+    model costs fifty times what its digest costs.
+    """
+    try:
+        digest = blake2b(orjson.dumps(resource), digest_size=16).digest()
+    except TypeError:  # orjson refuses what strict JSON cannot hold
+        return _validated(resource)
+    known = _known.get(digest, _NOT_KNOWN)
+    if known is _NOT_KNOWN:
+        known = _validated(resource)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[digest] = known
+    return known
+
+
+def _validated(resource: Mapping[str, Any]) -> str | None:
     kind = str(resource.get("resourceType"))
     try:
         _model(kind).model_validate(resource)

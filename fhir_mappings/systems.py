@@ -19,7 +19,7 @@ def read_yaml(path: Path) -> Any:
     """Read a data file; ValueError naming it when it is not YAML."""
     try:
         return yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date without quotes
         raise ValueError(f"{path.name}: not YAML: {error}") from error
 
 

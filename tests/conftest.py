@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from werkzeug.serving import make_server
 
+from cds_service import create_app
+from cds_service.review import Services
+from cds_service.settings import Settings
 from tests.cds_service.ehr import Ehr
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+NO_LIBRARY = cast("Services", SimpleNamespace(library=None))
+"""Services for tests of the web alone, which never look into the library."""
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see the defaults, whatever COVERAGE_CDS_ variables the developer has set."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_CDS_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -17,8 +39,36 @@ def ehr() -> Iterator[Ehr]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see the defaults, whatever COVERAGE_CDS_ variables the developer has set."""
-    for name in [name for name in os.environ if name.startswith("COVERAGE_CDS_")]:
-        monkeypatch.delenv(name)
+@pytest.fixture
+def edge_settings(tmp_path: Path) -> Settings:
+    return Settings.load(data_dir=tmp_path / "data", max_body=100_000, cors_origins=("https://ehr.example.org",))
+
+
+@pytest.fixture
+def edge(edge_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The web application around a review that answers with no cards, without a library."""
+
+    def no_cards(*_: object, **__: object) -> dict[str, Any]:
+        return {"cards": []}
+
+    monkeypatch.setattr("cds_service.review.answer", no_cards)
+    return create_app(edge_settings, NO_LIBRARY)
+
+
+@pytest.fixture
+def client(edge: Flask) -> FlaskClient:
+    return edge.test_client()
+
+
+@pytest.fixture
+def served(edge: Flask) -> Iterator[str]:
+    """The URL of the same application on a socket."""
+    server = make_server("127.0.0.1", 0, edge, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

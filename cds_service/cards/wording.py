@@ -19,7 +19,7 @@ HEADINGS = {
 }
 ADVICE = "This compares the chart with the policy. It is advice; the payer decides."
 DECEASED = "The patient is recorded as deceased."
-REASONS_NOT_RETRIEVED = "could not be retrieved"
+NOT_SENT = "was not sent"
 
 
 def summary(therapy: str, payer: str, policy: str, assessment: Assessment) -> str:
@@ -77,8 +77,8 @@ def fact_notices(facts: Facts, results: Iterable[CriterionResult], needed: froze
         if record in needed:
             missing.setdefault(reason, []).append(RECORD_NAMES[record])
     for reason, names in missing.items():
-        what = ", ".join(names)
-        found.append(f"{what[0].upper()}{what[1:]}: {reason}. Criteria that need them are left open.")
+        lead = "Not sent" if reason == NOT_SENT else f"Not available, {reason}"
+        found.append(f"{lead}: {', '.join(names)}. What they would show is not known.")
     if any(r.assumed for r in results):
         found.append("Criteria marked as assumed rest on records that were supplied and show nothing against them.")
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from cds_service.policy.checks.check import sentence
 from cds_service.policy.document import (
     Assessment,
     Assumption,
@@ -104,7 +105,8 @@ def _exclusion(criterion: Criterion, facts: Facts, silence: Silence) -> tuple[Fi
     if excluded.outcome is Outcome.NOT_MET:
         return negated(excluded), False
     reason = " ".join(r for r in (excluded.reason, review.reason) if r)
-    return _silence(Finding(Outcome.UNDOCUMENTED, reason, silent=True), criterion, facts, silence)
+    evidence = in_order([*excluded.evidence, *review.evidence])
+    return _silence(Finding(Outcome.UNDOCUMENTED, reason, evidence, silent=True), criterion, facts, silence)
 
 
 def _silence(finding: Finding, criterion: Criterion, facts: Facts, silence: Silence) -> tuple[Finding, bool]:
@@ -112,15 +114,15 @@ def _silence(finding: Finding, criterion: Criterion, facts: Facts, silence: Sile
         return finding, False
     supplied = _listed(criterion.silence) or "the order"
     reason = f"{finding.reason} Assumed absent: {supplied} {'were' if len(criterion.silence) else 'was'} supplied."
-    return Finding(Outcome.MET, reason), True
+    return Finding(Outcome.MET, reason, finding.evidence), True
 
 
 def _with_missing(reason: str, criterion: Criterion, facts: Facts) -> str:
-    sentences = [
-        f"{RECORD_NAMES[record].capitalize()} {facts.missing[record]}."
-        for record in RECORD_NAMES
-        if record in criterion.records and record in facts.missing
-    ]
+    lacking: dict[str, list[Records]] = {}
+    for record in RECORD_NAMES:
+        if record in criterion.records and record in facts.missing:
+            lacking.setdefault(facts.missing[record], []).append(record)
+    sentences = [f"{sentence(_listed(records))}: {why}." for why, records in lacking.items()]
     return " ".join([reason, *sentences]).strip()
 
 
@@ -165,5 +167,5 @@ def _value_sets(criterion: Criterion) -> frozenset[str]:
     return frozenset(name for check in criterion.checks() for name in check.value_sets())
 
 
-def _listed(records: tuple[Records, ...]) -> str:
+def _listed(records: Sequence[Records]) -> str:
     return " and ".join(RECORD_NAMES[record] for record in records)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
-from cds_service.policy.checks import VOCABULARY, Check, Range
+from cds_service.policy.checks import VOCABULARY, Check, Range, ValueSetName
 from cds_service.policy.document import (
     LINES,
     Assumption,
@@ -51,7 +51,8 @@ _DOCUMENT_KEYS = (
 class Known:
     """The names that documents may use: value sets, therapies, groups of therapies, payers."""
 
-    value_sets: frozenset[str]
+    value_sets: Mapping[str, str]
+    """Name to title."""
     therapies: frozenset[str]
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     payers: frozenset[str] = frozenset()
@@ -245,7 +246,7 @@ def _option(declared: dataclasses.Field[Any], node: Node, known: Known) -> Any:
     read: dict[str, Callable[[], Any]] = {
         "count": node.count,
         "number": node.number,
-        "value sets": lambda: tuple(n.one_of(known.value_sets, "value set") for n in node.elements()),
+        "value sets": lambda: tuple(_value_set(n, known) for n in node.elements()),
         "records": lambda: _records(node),
         "choice": lambda: node.one_of(declared.metadata["choices"], f"value of `{declared.name}`"),
         "check": lambda: build_check(node, known),
@@ -253,6 +254,11 @@ def _option(declared: dataclasses.Field[Any], node: Node, known: Known) -> Any:
         "range": lambda: _ranges(declared, node),
     }
     return read[declared.metadata["kind"]]()
+
+
+def _value_set(node: Node, known: Known) -> ValueSetName:
+    name = node.one_of(known.value_sets, "value set")
+    return ValueSetName(name, known.value_sets[name])
 
 
 def _ranges(declared: dataclasses.Field[Any], node: Node) -> Range | tuple[Range, ...]:

@@ -17,7 +17,7 @@ _CHECK = {"$ref": "#/$defs/check"}
 
 def schema(value_sets: frozenset[str], therapies: frozenset[str], payers: frozenset[str]) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a policy document over these names."""
-    therapy = {"anyOf": [{"enum": sorted(therapies)}, {"type": "array", "items": {"enum": sorted(therapies)}}]}
+    therapy = _one_or_more({"$ref": "#/$defs/therapy"})
     line = {"enum": list(LINES)}
     properties: dict[str, Any] = {
         "policy": _TEXT,
@@ -45,7 +45,9 @@ def schema(value_sets: frozenset[str], therapies: frozenset[str], payers: frozen
         "$defs": {
             "logic": {"anyOf": [_TEXT, *({**_object({how: _logic_list()}, [how])} for how in ("all", "any"))]},
             "criterion": _criterion(),
-            "check": {"oneOf": [_check(check, value_sets) for check in VOCABULARY.values()]},
+            "check": {"oneOf": [_check(check) for check in VOCABULARY.values()]},
+            "therapy": {"enum": sorted(therapies)},
+            "value_set": {"enum": sorted(value_sets)},
             "range": _object({key: {"type": "number"} for key in ("at_least", "above", "below", "at_most")}, []),
         },
     }
@@ -90,9 +92,13 @@ def _criterion() -> dict[str, Any]:
     )
 
 
-def _check(check: type[Check], value_sets: frozenset[str]) -> dict[str, Any]:
+def _one_or_more(one: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+
+
+def _check(check: type[Check]) -> dict[str, Any]:
     fields = dataclasses.fields(check)
-    options = {f.name: {**_option(f, value_sets), "description": f.metadata["meaning"]} for f in fields}
+    options = {f.name: {**_option(f), "description": f.metadata["meaning"]} for f in fields}
     required = [f.name for f in fields if f.default is dataclasses.MISSING]
     forms = [_object(options, required)]
     if check.scalar is not None:
@@ -101,17 +107,15 @@ def _check(check: type[Check], value_sets: frozenset[str]) -> dict[str, Any]:
     return {**_object({check.key: {"anyOf": forms}}, [check.key]), "description": meaning}
 
 
-def _option(declared: dataclasses.Field[Any], value_sets: frozenset[str]) -> dict[str, Any]:
-    names: dict[str, Any] = {"enum": sorted(value_sets)}
-    one_or_more_ranges = {"anyOf": [{"$ref": "#/$defs/range"}, {"type": "array", "items": {"$ref": "#/$defs/range"}}]}
+def _option(declared: dataclasses.Field[Any]) -> dict[str, Any]:
     kinds: dict[str, dict[str, Any]] = {
         "count": {"type": "integer", "minimum": 1},
         "number": {"type": "number"},
-        "value sets": {"anyOf": [names, {"type": "array", "items": names, "minItems": 1}]},
+        "value sets": _one_or_more({"$ref": "#/$defs/value_set"}),
         "records": {"type": "array", "items": {"enum": list(get_args(Records))}},
         "choice": {"enum": list(declared.metadata["choices"])},
         "check": _CHECK,
         "checks": {"type": "array", "items": _CHECK, "minItems": 1},
-        "range": one_or_more_ranges,
+        "range": _one_or_more({"$ref": "#/$defs/range"}),
     }
     return dict(kinds[declared.metadata["kind"]])

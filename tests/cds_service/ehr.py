@@ -20,6 +20,7 @@ class Ehr:
         self.answers: dict[str, Behaviour] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.released = threading.Event()
+        self.hung_up = threading.Event()
         ehr = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -30,7 +31,10 @@ class Ehr:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it overrides
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 64  # the usual 5 makes side-by-side look-ups wait for a second try
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.base = f"http://127.0.0.1:{self._server.server_port}/fhir"
 
     @contextmanager
@@ -83,7 +87,17 @@ def drip(ehr: Ehr, seconds: float, headers: bool = False) -> Behaviour:
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
         except OSError:
-            pass  # the reader hung up, as it should
+            ehr.hung_up.set()
+
+    return behave
+
+
+def together(barrier: threading.Barrier, then: Behaviour) -> Behaviour:
+    """Answer only once as many calls are under way as the barrier counts."""
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        barrier.wait()
+        then(handler)
 
     return behave
 
@@ -91,7 +105,7 @@ def drip(ehr: Ehr, seconds: float, headers: bool = False) -> Behaviour:
 def silent(ehr: Ehr) -> Behaviour:
     """Accept the call and say nothing until the test ends."""
 
-    def behave(handler: BaseHTTPRequestHandler) -> None:  # noqa: ARG001
+    def behave(handler: BaseHTTPRequestHandler) -> None:
         ehr.released.wait(10)
 
     return behave

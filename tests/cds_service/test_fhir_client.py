@@ -1,5 +1,6 @@
 import gzip
 import logging
+import threading
 import time
 from collections.abc import Iterator
 
@@ -8,7 +9,7 @@ import pytest
 from cds_service import fhir_client
 from cds_service.errors import CouldNotRetrieve
 from cds_service.fhir_client import FhirReader, RefusingReader
-from tests.cds_service.ehr import Ehr, drip, hang_up, raw, silent, status
+from tests.cds_service.ehr import Ehr, drip, hang_up, raw, silent, status, together
 from tests.cds_service.examples import bundle, failure, resource
 
 CONDITIONS = "Condition?patient=p1"
@@ -184,6 +185,14 @@ def test_a_slow_server_ends_at_the_deadline(ehr: Ehr, kind: str) -> None:
     assert time.monotonic() - started < 1
 
 
+def test_a_dripping_server_is_hung_up_on(ehr: Ehr) -> None:
+    ehr.does(CONDITIONS, drip(ehr, 5))
+
+    reason(FhirReader(ehr.base, deadline=0.2))
+
+    assert ehr.hung_up.wait(2)
+
+
 def test_the_deadline_is_one_for_all_that_is_asked(ehr: Ehr) -> None:
     ehr.does(CONDITIONS, silent(ehr))
     ehr.has("Patient/p1", resource("Patient", "p1"))
@@ -198,13 +207,13 @@ def test_the_deadline_is_one_for_all_that_is_asked(ehr: Ehr) -> None:
 
 def test_look_ups_run_side_by_side(ehr: Ehr) -> None:
     queries = [f"Condition?page={page}" for page in range(8)]
+    all_under_way = threading.Barrier(len(queries), timeout=5)
     for query in queries:
-        ehr.does(query, drip(ehr, 0.2))
-    started = time.monotonic()
+        ehr.does(query, together(all_under_way, raw(b'{"resourceType": "Bundle"}')))
 
-    FhirReader(ehr.base, deadline=3).many(queries)
+    answers = FhirReader(ehr.base, deadline=4).many(queries)
 
-    assert time.monotonic() - started < 1
+    assert [fetched.problem for fetched in answers.values()] == [None] * len(queries)
 
 
 @pytest.mark.parametrize("reference", ["Medication/m1", "{base}/Medication/m1", "Medication/m1/_history/2"])
@@ -218,7 +227,14 @@ def test_a_reference_is_read(ehr: Ehr, reference: str) -> None:
 
 @pytest.mark.parametrize(
     "reference",
-    ["https://other.example.org/fhir/Medication/m1", "#m1", "urn:uuid:1", "Medication/../Patient", "Medication?x=y", ""],
+    [
+        "https://other.example.org/fhir/Medication/m1",
+        "#m1",
+        "urn:uuid:1",
+        "Medication/../Patient",
+        "Medication?x=y",
+        "",
+    ],
 )
 def test_a_reference_that_leads_elsewhere_is_not_read(ehr: Ehr, reference: str) -> None:
     with pytest.raises(CouldNotRetrieve, match="does not lead to a record"):

@@ -64,7 +64,9 @@ def test_a_key_not_sent_is_missing_only_when_it_is_needed() -> None:
     assert chart.missing == {"coverage": "was not sent", "conditions": "was not sent"}
 
 
-@pytest.mark.parametrize("value", [failure(), bundle(failure()), bundle(failure("fatal")), {"resourceType": "OperationOutcome"}])
+@pytest.mark.parametrize(
+    "value", [failure(), bundle(failure()), bundle(failure("fatal")), {"resourceType": "OperationOutcome"}]
+)
 def test_a_failure_that_the_ehr_reports_is_told(value: object) -> None:
     chart = complete({"patient": PATIENT, "coverage": None, "conditions": value})
 
@@ -123,6 +125,12 @@ def test_a_bundle_in_a_bundle_is_opened_once() -> None:
     chart = complete({"patient": PATIENT, "coverage": None, "conditions": bundle(bundle(C1, bundle(C2)))})
 
     assert chart.of_type("Condition") == (C1,)
+    assert [u.reference for u in chart.unreadable] == ["conditions entry 1"]
+
+
+def test_entries_of_no_kind_at_all_are_one_unreadable_entry() -> None:
+    chart = complete({"patient": PATIENT, "conditions": {"resourceType": "Bundle", "entry": "x"}})
+
     assert [u.reference for u in chart.unreadable] == ["conditions entry 1"]
 
 
@@ -226,7 +234,12 @@ def test_one_resource_of_another_patient_refuses_the_whole_request(values: dict[
 def test_a_urn_is_followed_to_the_patient_of_its_bundle() -> None:
     condition = {"resourceType": "Condition", "id": "c1", "subject": {"reference": "urn:uuid:1"}}
     patient = {"fullUrl": "urn:uuid:1", "resource": PATIENT}
-    entries = [patient, {"resource": condition}, "x", {"fullUrl": "urn:uuid:2", "resource": {"resourceType": "Patient"}}]
+    entries = [
+        patient,
+        {"resource": condition},
+        "x",
+        {"fullUrl": "urn:uuid:2", "resource": {"resourceType": "Patient"}},
+    ]
 
     assert complete({"x": {"resourceType": "Bundle", "entry": entries}}).of_type("Condition") == (condition,)
 
@@ -352,7 +365,13 @@ def test_payers_and_drugs_that_are_only_referred_to_are_fetched(ehr: Ehr) -> Non
     drug = {"resourceType": "Medication", "id": "m1"}
     ehr.has("Organization/o1", payer)
     ehr.has("Medication/m1", drug)
-    payors = [{"reference": "Organization/o1"}, {"reference": "#inside"}, {"display": "x"}, 5, {"reference": "Patient/p1"}]
+    payors = [
+        {"reference": "Organization/o1"},
+        {"reference": "#inside"},
+        {"display": "x"},
+        5,
+        {"reference": "Patient/p1"},
+    ]
     request = resource("MedicationRequest", "mr1", medicationReference={"reference": f"{ehr.base}/Medication/m1"})
     values = {
         "patient": PATIENT,
@@ -387,6 +406,17 @@ def test_a_reference_that_leads_nowhere_is_named(ehr: Ehr) -> None:
     [unreadable] = chart.unreadable
     assert unreadable.reference == "Organization/o1"
     assert unreadable.problem == "it could not be retrieved: the FHIR server does not have it (404)"
+
+
+def test_a_reference_that_names_its_payer_is_not_missed(ehr: Ehr) -> None:
+    covered = resource("Coverage", "v1", payor=[{"reference": "Organization/o1", "display": "A payer"}])
+
+    chart = prefetch.complete(
+        asked({"patient": PATIENT, "coverage": bundle(covered)}), frozenset({"coverage"}), FhirReader(ehr.base)
+    )
+
+    assert ehr.paths() == ["Organization/o1"]
+    assert chart.unreadable == ()
 
 
 def test_the_references_looked_up_are_limited(ehr: Ehr, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,10 +454,13 @@ def test_a_referenced_drug_is_found_anywhere_in_the_prefetch(reference: str) -> 
     assert prefetch.find(request, reference) == drug
     assert prefetch.find(asked({"drug": drug}), "Medication/m1") == drug
     assert prefetch.find(request, "Medication/m2") is None
+    assert prefetch.find(asked({"drug": drug}), "Medication/m2") is None
 
 
 @pytest.mark.parametrize("junk", [[], {}, 0, True, "\x00", None, [[]], [None], {"resourceType": []}, [{"a": {}}]])
-@pytest.mark.parametrize("member", ["id", "subject", "resource", "entry", "link", "issue", "fullUrl", "payor", "reference"])
+@pytest.mark.parametrize(
+    "member", ["id", "subject", "resource", "entry", "link", "issue", "fullUrl", "payor", "reference"]
+)
 def test_junk_anywhere_in_the_prefetch_is_read_or_named_never_a_crash(junk: object, member: str) -> None:
     covered = resource("Coverage", "v1", payor=[{"reference": "Organization/o1"}])
     values = {

@@ -67,4 +67,4 @@ def test_a_public_url_is_kept_without_its_last_slash() -> None:
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
-        Settings.load().max_body = 1  # type: ignore[misc]
+        Settings.load().max_body = 1

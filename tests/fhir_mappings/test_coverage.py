@@ -67,9 +67,11 @@ def test_somebody_who_pays_for_themselves_is_no_payer(payor: Any) -> None:
 
 
 def test_a_class_without_a_name_is_known_by_its_value_and_an_unknown_type_stands_as_it_is() -> None:
-    found = insurance(
-        **{"class": [{"value": "GOLD"}, {}]}, type={"coding": [{"code": "hmo"}, {"system": "s", "code": "1"}]}
-    )
+    fields: dict[str, Any] = {
+        "class": [{"value": "GOLD"}, {}],
+        "type": {"coding": [{"code": "hmo"}, {"system": "s", "code": "1"}]},
+    }
+    found = insurance(**fields)
     assert found.plan_names == ("GOLD",)
     assert found.types == (Coding("", "hmo"), Coding("s", "1"))
 

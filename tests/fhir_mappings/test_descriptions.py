@@ -61,12 +61,17 @@ def test_codes_match_always_and_words_only_in_their_scope() -> None:
 
 def test_a_known_therapy_is_marked_as_one() -> None:
     described = describe({"coding": [{"system": HCPCS, "code": "J3392"}]})
-    assert "therapy:exagamglogene" in descriptions.with_therapy(NOTHING, described).concepts
-    assert descriptions.with_therapy(NOTHING, describe("aspirin")) == NOTHING
+    assert "therapy:exagamglogene" in descriptions.matches(described, therapy=True).concepts
+    assert descriptions.matches(describe("aspirin"), therapy=True) == NOTHING
+
+
+def test_a_long_text_is_searched_beyond_what_is_shown() -> None:
+    described = describe("x" * 300 + " insulin pump")
+    assert descriptions.matches(described, "procedures").concepts == {"insulin-pump"}
+    assert descriptions.matches(UNDESCRIBED, "procedures") == NOTHING
 
 
 @given(json_values)
 def test_any_json_can_be_described(value: Any) -> None:
     described = describe(value)
-    descriptions.matches(described, "medications")
-    descriptions.with_therapy(NOTHING, described)
+    descriptions.matches(described, "medications", therapy=True)

@@ -114,7 +114,7 @@ def test_a_product_given_before_can_be_found_by_its_therapy() -> None:
         ({"modifierExtension": MODIFIER}, MODIFIED, None),
         ({"status": "bogus"}, None, UNKNOWN_STATUS),
         ({"performedDateTime": "soon"}, None, UNREAD_DATE),
-        ({"subject": None}, None, "Procedure.subject is required and missing"),
+        ({"category": 5}, None, "Procedure.category has the wrong type"),
     ],
 )
 def test_what_cannot_be_read_is_named(fields: dict[str, Any], unreadable: str | None, quality: str | None) -> None:

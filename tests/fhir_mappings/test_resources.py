@@ -50,6 +50,20 @@ def test_nesting_without_end_is_a_problem_and_no_crash() -> None:
     assert resources.problem(condition(extension=[nested])) == "could not be checked against FHIR R4"
 
 
+def test_what_is_remembered_is_bounded_and_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "_MOST_KNOWN", 2)
+    monkeypatch.setattr(resources, "_known", {})
+    for _ in range(2):
+        for name in ("a", "b", "c"):
+            assert resources.problem(condition(id=name)) is None
+            assert resources.problem(condition(id=name, code=5)) == "Condition.code has the wrong type"
+            assert len(resources._known) <= 2  # noqa: SLF001
+
+
+def test_a_number_that_strict_json_cannot_hold_is_validated_all_the_same() -> None:
+    assert resources.problem(condition(code=10**40)) == "Condition.code has the wrong type"
+
+
 def test_a_modifier_extension_is_any_entry_there() -> None:
     assert resources.is_modified({"modifierExtension": MODIFIER})
     assert resources.is_modified({"modifierExtension": "x"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cds_service.policy.checks.check import Check, Range
+from cds_service.policy.checks.check import Check, Range, ValueSetName
 from cds_service.policy.checks.combine import All, Any, FirstDocumented, NoneOf
 from cds_service.policy.checks.infusions import InfusionsExceed, RepeatOutsideWindow
 from cds_service.policy.checks.medication import Medication
@@ -35,4 +35,4 @@ VOCABULARY: dict[str, type[Check]] = {
     )
 }
 
-__all__ = ["VOCABULARY", "Check", "Range"]
+__all__ = ["VOCABULARY", "Check", "Range", "ValueSetName"]

@@ -107,6 +107,31 @@ class Check:
         return frozenset(own).union(*(child.value_sets() for child in self.children()))
 
 
+class ValueSetName(str):
+    """The name of a value set together with its title, which is what people read."""
+
+    __slots__ = ("shown",)
+    shown: str
+
+    def __new__(cls, name: str, title: str) -> ValueSetName:
+        made = super().__new__(cls, name)
+        made.shown = title
+        return made
+
+
 def named(value_sets: tuple[str, ...]) -> str:
-    """Return value sets as a phrase: their names with "or" between them."""
-    return " or ".join(name.replace("-", " ") for name in value_sets)
+    """Return value sets as a phrase inside a sentence: their titles (else their names) with "or" between them."""
+    return " or ".join(_phrase(name) for name in value_sets)
+
+
+def _phrase(name: str) -> str:
+    if not isinstance(name, ValueSetName):
+        return name.replace("-", " ")
+    first = name.shown.split(" ", 1)[0]
+    # an acronym or a code-like word keeps its capitals inside a sentence
+    return name.shown[0].lower() + name.shown[1:] if first[1:].islower() else name.shown
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from cds_service.policy.checks.check import Check, named, option
+from cds_service.policy.checks.check import Check, named, option, sentence
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, holds, nothing, unclear
 from fhir_mappings.facts import Facts, Records, Statement
@@ -24,15 +24,13 @@ class Medication(Check):
     def evaluate(self, facts: Facts) -> Finding:
         found = [s for s in facts.of(*self.value_set) if s.kind == "medication"]
         if not found:
-            return nothing(f"No order or record of {named(self.value_set)} found.")
+            return nothing(f"No order or record found: {named(self.value_set)}.")
         counted = [s for s in found if self._counts(s, facts)]
         if counted:
             phases = " and ".join(sorted({"active" if s.phase == "current" else "planned" for s in counted}))
-            return holds(f"{named(self.value_set).capitalize()}: {phases} ({dates(counted)}).", counted)
+            return holds(f"{sentence(named(self.value_set))}: {phases} ({dates(counted)}).", counted)
         wanted = "active" if self.counting == "active" else "active or planned"
-        return unclear(
-            f"{named(self.value_set).capitalize()} is recorded ({dates(found)}), but not as {wanted}.", found
-        )
+        return unclear(f"{sentence(named(self.value_set))}: recorded ({dates(found)}), but not as {wanted}.", found)
 
     def describe(self) -> str:
         return f"{named(self.value_set)} is {self.counting.replace('-', ' ')}"

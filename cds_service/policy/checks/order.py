@@ -25,8 +25,8 @@ class OrderIs(Check):
 
     def evaluate(self, facts: Facts) -> Finding:
         if facts.order.concepts.intersection(self.value_set):
-            return Finding(Outcome.MET, f"The order is for {named(self.value_set)}.", _order(facts))
-        return Finding(Outcome.NOT_MET, f"The order is not for {named(self.value_set)}.")
+            return Finding(Outcome.MET, f"The order is for: {named(self.value_set)}.", _order(facts))
+        return Finding(Outcome.NOT_MET, f"The order is not for: {named(self.value_set)}.")
 
     def describe(self) -> str:
         return f"the order is for {named(self.value_set)}"
@@ -42,8 +42,8 @@ class OrderSays(Check):
 
     def evaluate(self, facts: Facts) -> Finding:
         if (facts.order.concepts | facts.order.says).intersection(self.value_set):
-            return Finding(Outcome.MET, f"The order says {named(self.value_set)}.", self._cited(facts))
-        return nothing(f"The order does not say {named(self.value_set)}.")
+            return Finding(Outcome.MET, f"The order says: {named(self.value_set)}.", self._cited(facts))
+        return nothing(f"The order does not say: {named(self.value_set)}.")
 
     def describe(self) -> str:
         return f"the order says {named(self.value_set)}"
@@ -67,9 +67,9 @@ class OrderReason(Check):
             return nothing("The order states no reason.")
         stated = tuple(r.evidence for r in reasons if r.concepts.intersection(self.value_set))
         if stated:
-            return Finding(Outcome.MET, f"The order's reason is {named(self.value_set)}.", stated)
+            return Finding(Outcome.MET, f"The order's reason: {named(self.value_set)}.", stated)
         others = tuple(r.evidence for r in reasons)
-        return Finding(Outcome.NOT_MET, f"The order's reason is not {named(self.value_set)}.", others)
+        return Finding(Outcome.NOT_MET, f"The order's reason is not: {named(self.value_set)}.", others)
 
     def describe(self) -> str:
         return f"the order's stated reason is {named(self.value_set)}"

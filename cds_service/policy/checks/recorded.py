@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Literal, cast
 
-from cds_service.policy.checks.check import KIND_OF, Check, named, option
+from cds_service.policy.checks.check import KIND_OF, Check, named, option, sentence
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
 from cds_service.policy.outcome import Outcome
 from cds_service.policy.windows import day_in_words, distinct_days, in_words, window_start
@@ -60,7 +60,7 @@ class Recorded(Check):
             return self._unless(facts, enough)
         possible = [s for s in found if self._counts(s, facts) is not False]
         if not possible:
-            return nothing(f"No {named(self.value_set)} found {self._window()}".rstrip() + ".")
+            return nothing(f"Not found: {named(self.value_set)} {self._window()}".rstrip() + ".")
         return unclear(self._not_enough(enough, possible), possible)
 
     def describe(self) -> str:
@@ -138,7 +138,7 @@ class Recorded(Check):
         return None if statement.when.touches(facts.as_of - around, facts.as_of + around) else False
 
     def _unless(self, facts: Facts, enough: Sequence[Statement]) -> Finding:
-        reason = f"{named(self.value_set).capitalize()} is recorded ({dates(enough)})."
+        reason = f"Recorded: {named(self.value_set)} ({dates(enough)})."
         if self.unless:
             exception = self.unless.evaluate(facts)
             if exception.outcome is not Outcome.NOT_MET and not exception.silent:
@@ -149,12 +149,12 @@ class Recorded(Check):
     def _not_enough(self, enough: Sequence[Statement], possible: Sequence[Statement]) -> str:
         what, counted = named(self.value_set), distinct_days(s.when for s in enough if s.when)
         if self.on_dates > 1 and counted:
-            return f"{counted} of {self.on_dates} dates with {what} found {self._window()} ({dates(enough)})."
+            return f"Recorded on {counted} of {self.on_dates} dates {self._window()}: {what} ({dates(enough)})."
         if self.severity and any(s.severity != self.severity for s in possible):
-            return f"{what.capitalize()} is recorded ({dates(possible)}) without the severity {self.severity}."
+            return f"Recorded without the severity {self.severity}: {what} ({dates(possible)})."
         if not all(s.confirmed for s in possible):
-            return f"{what.capitalize()} is recorded ({dates(possible)}) but not confirmed."
-        return f"{what.capitalize()} is recorded ({dates(possible)}), but its date leaves open whether it counts."
+            return f"Recorded but not confirmed: {what} ({dates(possible)})."
+        return f"Recorded, but the date leaves open whether it counts: {what} ({dates(possible)})."
 
     def _window(self) -> str:
         if self.around_days is not None:
@@ -184,16 +184,16 @@ class Diagnosis(Check):
         found = [s for s in wanted if _current(s)]
         conflicting = [s for s in others if s.concepts.intersection(self.beside)]
         if found and conflicting:
-            reason = f"Both {named(self.value_set)} and {self._names(conflicting)} are recorded as current."
+            reason = f"Both recorded as current: {named(self.value_set)}, and {self._names(conflicting)}."
             return unclear(reason, [*found, *conflicting], conflict=True)
         if found:
-            return holds(f"{named(self.value_set).capitalize()} is recorded ({dates(found)}).", found)
+            return holds(f"Recorded: {named(self.value_set)} ({dates(found)}).", found)
         if others:
-            return fails(f"Only {self._names(others)} is recorded, not {named(self.value_set)}.", others)
+            return fails(f"Recorded instead: {self._names(others)}.", others)
         if wanted:
             state = "not confirmed" if any(not s.confirmed for s in wanted) else "no longer current"
-            return unclear(f"{named(self.value_set).capitalize()} is recorded but {state}.", wanted)
-        return nothing(f"No current {named(self.value_set)} found.")
+            return unclear(f"Recorded, but {state}: {named(self.value_set)}.", wanted)
+        return nothing(f"Not found as a current condition: {named(self.value_set)}.")
 
     def describe(self) -> str:
         text = f"{named(self.value_set)} is a current diagnosis"
@@ -204,8 +204,8 @@ class Diagnosis(Check):
         return frozenset({"conditions"})
 
     def _names(self, statements: Sequence[Statement]) -> str:
-        names = sorted({c for s in statements for c in s.concepts.intersection(self.other)})
-        return " and ".join(name.replace("-", " ") for name in names)
+        found = tuple(name for name in self.other if any(name in s.concepts for s in statements))
+        return " and ".join(named((name,)) for name in found)
 
 
 def _current(statement: Statement) -> bool:
@@ -223,14 +223,14 @@ class GradeAtLeast(Check):
     def evaluate(self, facts: Facts) -> Finding:
         current = [s for s in facts.of(*self.value_set) if s.kind == "condition" and s.phase == "current"]
         if not current:
-            return nothing(f"No current {named(self.value_set)} found.")
-        what = named(self.value_set).capitalize()
+            return nothing(f"Not found as a current condition: {named(self.value_set)}.")
+        what = sentence(named(self.value_set))
         high = [s for s in current if s.confirmed and s.grade is not None and s.grade >= self.grade]
         if high:
-            return holds(f"{what} of grade {max(s.grade or 0 for s in high)} is current.", high)
+            return holds(f"{what}: current, grade {max(s.grade or 0 for s in high)}.", high)
         if all(s.confirmed and s.grade is not None for s in current):
-            return fails(f"{what} is current, of grade {max(s.grade or 0 for s in current)}.", current)
-        return unclear(f"{what} is current, but its grade is not stated or it is not confirmed.", current)
+            return fails(f"{what}: current, grade {max(s.grade or 0 for s in current)}.", current)
+        return unclear(f"{what}: current, but the grade is not stated or it is not confirmed.", current)
 
     def describe(self) -> str:
         return f"current {named(self.value_set)} of grade {self.grade} or higher"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
-from cds_service.policy.checks.check import Check, Range, named, option
+from cds_service.policy.checks.check import Check, Range, named, option, sentence
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
 from cds_service.policy.windows import day_in_words, in_words, window_start
 from fhir_mappings.facts import Facts, Records, Statement
@@ -40,15 +40,17 @@ class LatestResult(Check):
         start = window_start(facts.as_of, self.within_months, self.within_days)
         day = day_in_words(latest[0].when)
         if any(s.when and s.when.first < start for s in latest):
-            return unclear(f"The latest {named(self.value_set)} ({day}) is older than asked for.", latest)
+            return unclear(f"{self._latest()} ({day}): older than asked for.", latest)
         if any(s.quantity is None or s.quantity.unit != self.unit for s in latest):
-            return unclear(f"The latest {named(self.value_set)} ({day}) has no number with a usable unit.", latest)
+            return unclear(f"{self._latest()} ({day}): no number with a usable unit.", latest)
         return self._decide(latest, facts, day)
 
     def describe(self) -> str:
         target = f" (or the patient's own target, {named(self.goal)})" if self.goal else ""
         window = in_words(self.within_months, self.within_days)
-        return f"the latest {named(self.value_set)} {window} is {self.true_when.in_words()}{target}".replace("  ", " ")
+        return f"the latest result of {named(self.value_set)} {window} is {self.true_when.in_words()}{target}".replace(
+            "  ", " "
+        )
 
     @property
     def records(self) -> frozenset[Records]:
@@ -57,16 +59,15 @@ class LatestResult(Check):
     def _without_dated(self, facts: Facts, results: list[Statement]) -> Finding:
         seen = results or [s for s in facts.of(*self.value_set) if s.kind == "observation"]
         if seen:
-            return unclear(f"A {named(self.value_set)} result is recorded, but it is undated or not final.", seen)
-        return nothing(f"No {named(self.value_set)} result found.")
+            return unclear(f"Recorded, but undated or not final: {named(self.value_set)}.", seen)
+        return nothing(f"No result found: {named(self.value_set)}.")
 
     def _decide(self, latest: list[Statement], facts: Facts, day: str) -> Finding:
         target = self._target(facts)
         wanted = Range(at_least=target.quantity.value) if target and target.quantity else self.true_when
         shown = [*latest, target] if target else latest
         values = [s.quantity.value for s in latest if s.quantity]
-        text = f"{named(self.value_set)} {' and '.join(dict.fromkeys(_number(v) for v in values))} {self.unit} on {day}"
-        text = text[0].upper() + text[1:]
+        text = f"{self._latest()}: {' and '.join(dict.fromkeys(_number(v) for v in values))} {self.unit} on {day}"
         if all(v in wanted for v in values):
             return holds(f"{text}: {wanted.in_words()}.", shown)
         false = [v not in wanted if target or not self.false_when else self._false(v) for v in values]
@@ -75,6 +76,9 @@ class LatestResult(Check):
         if len(set(values)) > 1:
             return unclear(f"{text}: two results of one day disagree.", shown, conflict=True)
         return unclear(f"{text}: neither {wanted.in_words()} nor clearly outside.", shown)
+
+    def _latest(self) -> str:
+        return f"{sentence(named(self.value_set))}, latest result"
 
     def _false(self, value: Decimal) -> bool:
         return any(value in each for each in self.false_when)

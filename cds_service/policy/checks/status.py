@@ -36,17 +36,15 @@ class StatusNow(Check):
         standing = [*latest, *(s for s in found if s.kind == "condition")]
         yes, no = self._of(standing, self.value_set), self._of(standing, self.opposite)
         if yes and no:
-            return unclear(
-                f"Current {named(self.value_set)} and its opposite are both recorded.", [*yes, *no], conflict=True
-            )
+            return unclear(f"Recorded, and its opposite as well: {named(self.value_set)}.", [*yes, *no], conflict=True)
         if yes:
             return self._yes(yes, facts)
         unknown = [s for s in standing if s.concepts.intersection(self.unknown)]
         if unknown:
             return unclear(f"The latest status is recorded as unknown ({dates(unknown)}).", unknown)
         if no:
-            return fails(f"The chart says: {named(self.opposite)} ({dates(no)}).", no)
-        return nothing(f"No {named(self.value_set)} found.")
+            return fails(f"Recorded: {named(self.opposite)} ({dates(no)}).", no)
+        return nothing(f"Not found: {named(self.value_set)}.")
 
     def describe(self) -> str:
         return f"{named(self.value_set)} holds now (against it: {named(self.opposite)})"
@@ -68,8 +66,8 @@ class StatusNow(Check):
     def _yes(self, yes: list[Statement], facts: Facts) -> Finding:
         fresh = [s for s in yes if self._fresh(s, facts)]
         if fresh:
-            return holds(f"{named(self.value_set).capitalize()} is recorded ({dates(fresh)}).", fresh)
-        return unclear(f"The latest {named(self.value_set)} ({dates(yes)}) is too old to say what holds now.", yes)
+            return holds(f"Recorded: {named(self.value_set)} ({dates(fresh)}).", fresh)
+        return unclear(f"Too old to say what holds now: {named(self.value_set)} ({dates(yes)}).", yes)
 
     def _fresh(self, statement: Statement, facts: Facts) -> bool:
         condition = statement.kind == "condition"
@@ -90,7 +88,7 @@ class Attested(Check):
         cited = [s for s in facts.of(*self.citing) if s.phase != "planned"] if self.citing else []
         if cited:
             return unclear(
-                f"The chart shows {named(self.citing)} ({dates(cited)}); nobody has stated the conclusion.", cited
+                f"On record: {named(self.citing)} ({dates(cited)}). Nobody has stated the conclusion.", cited
             )
         return nothing("Nobody has stated it.")
 

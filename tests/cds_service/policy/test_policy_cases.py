@@ -1,0 +1,60 @@
+"""Every sentence of ``tests/policy_cases`` is true of the shipped policies, and no letter goes without its cases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from cds_service.policy.document import CriterionResult
+from tests.cds_service.policy.cases import OUTCOMES, Case, CaseFile, all_cases, case_files, document
+
+COMPLETE = ("CP.MP.101_2023-02-01", "CP.MP.250_2025-10-01", "THP-ISLET_2026-01-24")
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in all_cases()])
+def test_case(case: Case, record_property: Callable[[str, object], None]) -> None:
+    assessment = case.assess(document(case.document))
+    results = {result.id: result for result in assessment.results}
+    found = {name: results[name].outcome.value if name != "overall" else None for name in case.expect}
+    if "overall" in found:
+        found["overall"] = assessment.outcome.value
+    assert found == case.expect, {name: results[name].reason for name in case.expect if name in results}
+    if case.letter:
+        _says(case, results[case.letter])
+        record_property("policy letter", (assessment.document.id, case.letter, case.expect[case.letter]))
+
+
+def _says(case: Case, result: CriterionResult) -> None:
+    assert result.assumed == (case.given.get("assumed") == "true"), result.reason
+    assert result.conflict == (case.given.get("conflict") == "true"), result.reason
+    assert case.given.get("because", "") in result.reason
+
+
+def _tried(found: CaseFile) -> Counter[tuple[str, str]]:
+    return Counter((case.letter, case.expect[case.letter]) for case in found.cases if case.letter)
+
+
+@pytest.mark.parametrize("found", [pytest.param(found, id=found.document) for found in case_files()])
+def test_every_letter_has_a_case_for_each_outcome_or_a_reason_why_it_cannot_have_one(found: CaseFile) -> None:
+    letters = found.only or tuple(document(found.document).criteria)
+    tried = _tried(found)
+    for letter in letters:
+        for outcome in OUTCOMES:
+            excused = found.cannot.get(letter, {}).get(outcome)
+            assert bool(tried[letter, outcome]) != bool(excused), f"{letter} {outcome}: one case or one reason"
+
+
+@pytest.mark.parametrize("stem", COMPLETE)
+def test_a_complete_policy_leaves_no_letter_out(stem: str) -> None:
+    assert not next(found for found in case_files() if found.document == stem).only
+
+
+@pytest.mark.parametrize("found", [pytest.param(found, id=found.document) for found in case_files()])
+def test_a_reason_is_given_only_for_letters_of_the_policy(found: CaseFile) -> None:
+    assert set(found.cannot) <= set(document(found.document).criteria)
+
+
+def test_no_two_cases_have_the_same_sentence() -> None:
+    assert [name for name, count in Counter(case.id for case in all_cases()).items() if count > 1] == []

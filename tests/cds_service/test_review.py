@@ -1,0 +1,212 @@
+"""From request to answer: triage before the chart, unlisted codes, several orders, failures that stay visible."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service import hook_request, review
+from cds_service.bundle_request import request_from
+from cds_service.errors import NothingToGoOn, WrongPatient
+from cds_service.settings import Settings
+
+SAMPLES = Path(__file__).parents[2] / "sample_bundles"
+TODAY = datetime.date(2026, 11, 20)
+HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
+
+
+@pytest.fixture(scope="module")
+def services() -> review.Services:
+    return review.Services.load(Settings.load())
+
+
+def sample(name: str) -> dict[str, Any]:
+    return request_from(json.loads((SAMPLES / f"{name}.json").read_text()), "test")
+
+
+def cards(body: dict[str, Any], services: review.Services) -> list[dict[str, Any]]:
+    asked = hook_request.read(body, ("order-sign", "order-select"))
+    found: list[dict[str, Any]] = review.answer(asked, services, today=TODAY)["cards"]
+    return found
+
+
+def assessment(card: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = card["extension"]["coverage-cds.assessment"]
+    return found
+
+
+def orders(body: dict[str, Any]) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = body["context"]["draftOrders"]["entry"]
+    return [entry["resource"] for entry in entries]
+
+
+def test_an_order_of_no_known_therapy_is_answered_without_reading_the_prefetch(services: review.Services) -> None:
+    class Untouchable(dict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            raise AssertionError("the prefetch was read")
+
+        get = items = values = keys = __iter__ = __getitem__  # type: ignore[assignment]  # nothing of it may be used
+
+    body = sample("order-that-concerns-no-policy")
+    asked = hook_request.read({**body, "prefetch": {}}, ("order-sign",))
+    object.__setattr__(asked, "prefetch", Untouchable(patient=1))
+    assert review.answer(asked, services, today=TODAY) == {"cards": []}
+
+
+def test_prefetch_that_cannot_be_read_does_not_matter_to_an_order_of_no_policy(services: review.Services) -> None:
+    body = sample("order-that-concerns-no-policy")
+    assert cards({**body, "prefetch": {"patient": [1], "conditions": "broken"}}, services) == []
+
+
+def test_a_policy_that_fails_is_seen_on_its_card(services: review.Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a secret of the patient")
+
+    monkeypatch.setattr(review, "evaluate", fail)
+    (card,) = cards(sample("lantidra-everything-documented"), services)
+    assert "could not be checked" in card["summary"]
+    assert card["indicator"] == "warning"
+    assert assessment(card)["outcome"] == "undocumented"
+    assert "secret" not in json.dumps(card)
+
+
+def test_each_of_several_orders_gets_its_own_card(services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    second = copy.deepcopy(orders(body)[0])
+    second["id"] = "second-order"
+    body["context"]["draftOrders"]["entry"].append({"resource": second})
+    named = [assessment(card)["order"] for card in cards(body, services)]
+    assert named == ["MedicationRequest/lantidra-order", "MedicationRequest/second-order"]
+
+
+def test_order_select_looks_at_the_selected_orders_only(services: review.Services) -> None:
+    body = {**sample("lantidra-everything-documented"), "hook": "order-select"}
+    body["context"]["selections"] = ["MedicationRequest/tacrolimus-plan"]
+    assert cards(body, services) == []
+    body["context"]["selections"] = ["MedicationRequest/lantidra-order"]
+    assert len(cards(body, services)) == 1
+
+
+def unlisted(body: dict[str, Any], code: str = "J3590") -> dict[str, Any]:
+    """Return the request with the order's drug replaced by an unlisted code that says nothing more."""
+    order = next(o for o in orders(body) if o["id"].endswith("-order"))
+    order["medicationCodeableConcept"] = {"coding": [{"system": HCPCS, "code": code}]}
+    return body
+
+
+@pytest.mark.parametrize("code", ["J3590", "C9399"])
+def test_an_unlisted_code_alone_is_asked_about_where_the_payer_covers_every_product(
+    code: str, services: review.Services
+) -> None:
+    (card,) = cards(unlisted(sample("casgevy-wellcare-north-carolina"), code), services)
+    found = assessment(card)
+    assert found["therapy"] == "unidentified-biologic"
+    assert found["policy"]["id"] == "WNC.CP.299"
+    letters = {c["id"]: c["outcome"] for c in found["criteria"]}
+    assert letters["I.A"] == letters["I.B.1"] == "undocumented"
+
+
+def test_an_unlisted_code_alone_gets_no_card_from_another_payer(services: review.Services) -> None:
+    assert cards(unlisted(sample("lantidra-everything-documented")), services) == []
+
+
+def test_an_order_whose_drug_was_not_sent_is_not_passed_over_in_silence(services: review.Services) -> None:
+    body = sample("order-that-concerns-no-policy")
+    order = orders(body)[0]
+    order.pop("medicationCodeableConcept")
+    order["medicationReference"] = {"reference": "Medication/unknown"}
+    (card,) = cards(body, services)
+    assert "could not be read" in card["summary"]
+    assert card["indicator"] == "info"
+
+
+def test_a_drug_behind_a_reference_is_found_in_the_prefetch(services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    order = next(o for o in orders(body) if o["id"] == "lantidra-order")
+    code = order.pop("medicationCodeableConcept")
+    order["medicationReference"] = {"reference": "Medication/m1"}
+    body["prefetch"]["other"] = {"resourceType": "Medication", "id": "m1", "code": code}
+    (card,) = cards(body, services)
+    assert assessment(card)["therapy"] == "donislecel"
+
+
+def test_data_of_another_patient_is_refused(services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    body["prefetch"]["conditions"]["entry"][0]["resource"]["subject"] = {"reference": "Patient/somebody-else"}
+    with pytest.raises(WrongPatient):
+        cards(body, services)
+
+
+def test_without_any_record_of_the_patient_there_is_nothing_to_go_on(services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    del body["prefetch"]
+    with pytest.raises(NothingToGoOn):
+        cards(body, services)
+
+
+def test_less_than_everything_missing_is_answered_and_named(services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    for key in [k for k in body["prefetch"] if k not in {"patient", "coverage"}]:
+        del body["prefetch"][key]
+    (card,) = cards(body, services)
+    assert any(notice.startswith("Not sent: the conditions") for notice in assessment(card)["notices"])
+    outcomes = {c["id"]: c["outcome"] for c in assessment(card)["criteria"]}
+    assert outcomes["I.A"] == "met"
+    assert outcomes["I.F"] == "undocumented"
+
+
+def test_a_strict_deployment_assumes_nothing() -> None:
+    strict = review.Services.load(Settings.load(silence="strict"))
+    (card,) = cards(sample("lantidra-everything-documented"), strict)
+    outcomes = {c["id"]: c["outcome"] for c in assessment(card)["criteria"]}
+    assert outcomes["I.E"] == outcomes["I.F"] == "undocumented"
+
+
+def test_two_active_coverages_give_a_card_each_in_their_order(services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    entry = body["prefetch"]["coverage"]["entry"]
+    second = copy.deepcopy(next(e for e in entry if e["resource"]["resourceType"] == "Coverage"))
+    second["resource"] |= {"id": "second", "order": 2, "payor": [{"display": "The Health Plan"}]}
+    second["resource"].pop("contained", None)
+    entry.insert(0, second)
+    entry[1]["resource"]["order"] = 1
+    first, later = cards(body, services)
+    assert assessment(first)["policy"]["id"] == "CP.MP.250"
+    assert assessment(later)["policy"]["id"] == "THP-ISLET"
+    assert any("secondary" in notice for notice in assessment(later)["notices"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"doNotPerform": True},
+        {"status": "entered-in-error"},
+        {"status": "cancelled"},
+    ],
+)
+def test_an_order_that_is_not_to_be_carried_out_gets_no_card(change: dict[str, Any], services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    next(o for o in orders(body) if o["id"] == "lantidra-order").update(change)
+    assert cards(body, services) == []
+
+
+def test_an_order_without_subject_or_medication_is_answered(services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    lantidra = next(o for o in orders(body) if o["id"] == "lantidra-order")
+    del lantidra["subject"]
+    assert len(cards(body, services)) == 1
+    del lantidra["medicationCodeableConcept"]
+    assert cards(body, services) == []
+
+
+def test_the_day_of_arrival_counts_only_where_the_order_states_none(services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    lantidra = next(o for o in orders(body) if o["id"] == "lantidra-order")
+    assert assessment(cards(body, services)[0])["asOf"] == "2026-11-02"
+    del lantidra["authoredOn"]
+    assert assessment(cards(body, services)[0])["asOf"] == TODAY.isoformat()
