@@ -15,13 +15,12 @@ from rich.console import Console
 
 from cds_service import hook_request, review
 from cds_service.bundle_request import is_bundle, request_from
+from cds_service.checking import check_files
 from cds_service.errors import CoverageCdsError, UnusableInput
-from cds_service.library import PAYERS as SHIPPED_PAYERS
-from cds_service.library import Library, known_names, load_file, load_library, load_payers, policy_files
+from cds_service.library import PAYERS, Library, load_library
 from cds_service.policy.document import PolicyDocument
 from cds_service.policy.errors import PolicyError
-from cds_service.policy.load import check_library
-from cds_service.policy_text import describe, listing
+from cds_service.policy_text import describe, describe_for, listing
 from cds_service.settings import Settings
 from cds_service.terminal import ASSESSMENT, print_cards
 
@@ -120,41 +119,43 @@ def list_() -> None:
 @policies.command()
 @click.argument("policy")
 @click.option("--on", "day", type=_DATE, help="The version in force on this day (default: today).")
-def show(policy: str, day: datetime.datetime | None) -> None:
+@click.option("--therapy", help="Only what judges this therapy, with the label of the product in force that day.")
+def show(policy: str, day: datetime.datetime | None, therapy: str | None) -> None:
     """Print one POLICY: its letters, what each check looks for, its assumptions and notices."""
     library = _library()
     on = day.date() if day else datetime.datetime.now(datetime.UTC).astimezone().date()
-    click.echo(describe(_version(library, policy, on)))
+    document = _version(library, policy, on)
+    if therapy is None:
+        click.echo(describe(document))
+        return
+    if document.section_for(therapy) is None:
+        judged = ", ".join(sorted(t for s in document.sections for t in s.therapies))
+        raise UnusableInput(f"{document.id} does not judge {therapy}; it judges {judged or 'nothing itself'}.")
+    click.echo(describe_for(document, library.labels.of(therapy), therapy, on))
 
 
 @policies.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 def check(paths: tuple[Path, ...]) -> None:
-    """Check policy files; without PATHS, the library of this deployment."""
+    """Check files of policies, labels, payers or treatment centres; without PATHS, the library of this deployment."""
     settings = Settings.load()
     if not paths:
-        library = load_library(settings.policies, settings.payers)
-        click.echo(f"{len(library.documents)} policies are right.")
+        library = load_library(settings.policies, settings.payers, settings.centres)
+        labels, centres = len(library.labels.by_product), len(library.centres.entries)
+        click.echo(f"{len(library.documents)} policies, {labels} labels and {centres} treatment centres are right.")
         return
-    known = known_names(load_payers(settings.payers or SHIPPED_PAYERS))
-    problems, documents = [], []
-    for path in policy_files(paths):
-        try:
-            documents.append(load_file(path, known))
-        except PolicyError as error:
-            problems.append(str(error))
-    if not problems:
-        check_library(documents)
-    for problem in problems:
+    checked = check_files(paths, settings.payers or PAYERS)
+    for problem in checked.problems:
         click.echo(problem, err=True)
-    if problems:
+    if checked.problems:
         sys.exit(2)
-    click.echo(f"{len(documents)} {'policy is' if len(documents) == 1 else 'policies are'} right.")
+    found = ", ".join(f"{count} x {kind}" for kind, count in checked.right.items()) or "No file found"
+    click.echo(f"{found}: right.")
 
 
 def _library() -> Library:
     settings = Settings.load()
-    return load_library(settings.policies, settings.payers)
+    return load_library(settings.policies, settings.payers, settings.centres)
 
 
 def _version(library: Library, policy: str, on: datetime.date) -> PolicyDocument:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from cds_service.centres import NO_CENTRES, Centres, load_centres
+from cds_service.files import text_of, yaml_files
+from cds_service.policy.build import Known
 from cds_service.policy.document import PolicyDocument
 from cds_service.policy.errors import PolicyError
-from cds_service.policy.load import Known, check_library, load_document
+from cds_service.policy.label import NO_LABELS, Label, Labels, load_label
+from cds_service.policy.load import check_library, load_document
 from cds_service.policy.schema import schema
 from cds_service.policy.yaml_nodes import Node, parse
 from cds_service.routing import Payer, Payers, Router
-from fhir_mappings import codes, therapies
+from fhir_mappings import codes, products, therapies
 from fhir_mappings.facts import Coding
 
 HERE = Path(__file__).parent
 POLICIES = HERE / "policies"
+LABELS = HERE / "labels"
+COMPLETE = False  # TEMPORARY until all labels are written
 PAYERS = HERE / "payers.yaml"
 
 
@@ -28,6 +35,8 @@ class Library:
 
     documents: tuple[PolicyDocument, ...]
     payers: Payers
+    labels: Labels = NO_LABELS
+    centres: Centres = NO_CENTRES
 
     @cached_property
     def router(self) -> Router:
@@ -53,46 +62,43 @@ DERIVED = {"hba1c-goal": "Target for hemoglobin A1c"}
 """What the mappings call statements by themselves, with no code list behind it: name to title."""
 
 
-def load_library(policies: Path | None = None, payers: Path | None = None) -> Library:
+def load_library(policies: Path | None = None, payers: Path | None = None, centres: Path | None = None) -> Library:
     """Return the library in a folder of policy files; raise PolicyError for the first thing that is not right."""
     known_payers = load_payers(payers or PAYERS)
     known = known_names(known_payers)
-    documents = [load_file(path, known) for path in policy_files([policies or POLICIES])]
+    documents = [load_file(path, known) for path in yaml_files([policies or POLICIES])]
     documents.sort(key=lambda d: (d.id, d.effective_from))
     check_library(documents)
-    return Library(tuple(documents), known_payers)
+    labels = load_labels(LABELS, known)
+    registry = load_centres(centres, known.therapies) if centres else NO_CENTRES
+    return Library(tuple(documents), known_payers, labels, registry)
 
 
-def policy_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the policy files at the paths: a file itself, the YAML files of a folder by name."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(p for p in path.iterdir() if p.suffix in {".yaml", ".yml"})
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise PolicyError("there is no such file or folder.", file=str(path))
-    return found
+def load_labels(folder: Path, known: Known) -> Labels:
+    """Return the labels in a folder; every product of the registry must have one, and no other may."""
+    labels: dict[str, Label] = {}
+    for path in yaml_files([folder] if folder.exists() else []):
+        label = load_label(text_of(path), str(path), known)
+        if label.product in labels:
+            raise PolicyError(f"{label.product} has a second label file.", "Keep one.", file=str(path))
+        labels[label.product] = label
+    if not COMPLETE:
+        return Labels(MappingProxyType(labels))
+    registered = {p.id for p in products.products() if p.id not in therapies.groups()["unapproved-products"]}
+    for product in sorted(registered ^ labels.keys()):
+        problem = "has no label file." if product in registered else "is no product of the registry."
+        raise PolicyError(f"{product} {problem}", "Every product of the registry has one label.", file=str(folder))
+    return Labels(MappingProxyType(labels))
 
 
 def load_file(path: Path, known: Known) -> PolicyDocument:
     """Return the document in a file; the file's name must say policy and first day, as the document does."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"it cannot be read ({type(error).__name__})."
-        raise PolicyError(problem, "Save it as UTF-8 text.", file=str(path)) from None
-    return load_document(text, str(path), known)
+    return load_document(text_of(path), str(path), known)
 
 
 def load_payers(path: Path) -> Payers:
     """Return the payers of a ``payers.yaml``; raise PolicyError with the line for anything that is not right."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"it cannot be read ({type(error).__name__}).", file=str(path)) from None
-    found = parse(text, str(path)).fields(("payers",))
+    found = parse(text_of(path), str(path)).fields(("payers",))
     payers: dict[str, Payer] = {}
     for node in found["payers"].elements():
         payer = _payer(node, payers)

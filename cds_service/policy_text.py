@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from rich.table import Table
 
 from cds_service.library import Library
 from cds_service.policy.document import Criterion, Letter, Logic, PolicyDocument
+from cds_service.policy.label import Label, LabelSection
 
 
 def listing(library: Library) -> Table:
@@ -40,6 +43,40 @@ def describe(document: PolicyDocument) -> str:
     return "\n".join(parts)
 
 
+def describe_for(document: PolicyDocument, label: Label | None, therapy: str, on: date) -> str:
+    """Return what judges one therapy on one day: its letters, and the sections of the product's label then in force."""
+    section = document.section_for(therapy)
+    version = label.on(on) if label else None
+    parts = [f"{document.id}: {document.title}", f"{document.citation}. For {therapy} on {on}."]
+    if section:
+        parts.append(f"\nRequired:\n  {logic_in_words(section.requires)}")
+    if label and version is None:
+        parts.append(f"\nLabel: none in force; the first begins on {label.versions[0].first_day}.")
+    if label and version:
+        parts.append(f"\nLabel from {version.first_day}: {version.source}.")
+        parts += [f"  boxed warning: {w.text} ({w.verified})" for w in version.boxed_warnings]
+    for criterion in document.applicable(therapy):
+        parts.append(_criterion(criterion, document))
+        if criterion.from_label and label and version:
+            parts += _label_section(version.sections[criterion.from_label], label)
+    applying = [n.text for n in document.notices if n.therapies is None or therapy in n.therapies]
+    parts += _section(
+        "Conflicts", [c.text for c in document.conflicts if c.therapies is None or therapy in c.therapies]
+    )
+    parts += _section("Notices, where they apply", applying)
+    return "\n".join(parts)
+
+
+def _label_section(section: LabelSection, label: Label) -> list[str]:
+    if section.missing:
+        return [f"    label: missing: {section.text}"]
+    lines = [f"    label: {section.text}"]
+    if section.rule is not None:
+        lines += _checks(section.rule)
+        lines += [f"    assumes: {label.assumptions[name].text}" for name in section.rule.assumes]
+    return [*lines, f"    known from: {section.verified}"]
+
+
 def logic_in_words(logic: Logic) -> str:
     """Return the logic with its letters, "and" and "or"."""
     if isinstance(logic, Letter):
@@ -50,20 +87,26 @@ def logic_in_words(logic: Logic) -> str:
 
 def _criterion(criterion: Criterion, document: PolicyDocument) -> str:
     lines = [f"\n{criterion.id}  {criterion.text}"]
-    for word, check in (
-        ("met when", criterion.met_when),
-        ("not met when", criterion.excluded_when),
-        ("for a reviewer when", criterion.review_when),
-    ):
-        if check is not None:
-            lines.append(f"    {word}: {check.describe()}")
-    if criterion.silence:
-        lines.append(f"    assumed absent when supplied without a finding: {', '.join(criterion.silence)}")
+    lines += _checks(criterion)
+    if criterion.from_label:
+        lines.append(f"    as the label of the ordered product says under: {criterion.from_label}")
     lines.append(f"    settled by: {criterion.settled_by}")
     if criterion.question:
         lines.append(f"    question: {document.questions[criterion.question].text}")
     lines += [f"    assumes: {document.assumptions[name].text}" for name in criterion.assumes]
     return "\n".join(lines)
+
+
+def _checks(criterion: Criterion) -> list[str]:
+    words = (
+        ("met when", criterion.met_when),
+        ("not met when", criterion.excluded_when),
+        ("for a reviewer when", criterion.review_when),
+    )
+    lines = [f"    {word}: {check.describe()}" for word, check in words if check is not None]
+    if criterion.silence:
+        lines.append(f"    assumed absent when supplied without a finding: {', '.join(criterion.silence)}")
+    return lines
 
 
 def _section(heading: str, items: list[str]) -> list[str]:

@@ -5,31 +5,34 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 from cds_service import fhir_client, prefetch
-from cds_service.cards import render
-from cds_service.errors import CouldNotRetrieve
+from cds_service.cards import render, suggestion
 from cds_service.fhir_client import Reader
 from cds_service.hook_request import HookRequest
 from cds_service.library import Library, load_library
 from cds_service.policy.evaluate import evaluate, notices
+from cds_service.policy.windows import months_before
 from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import Settings
-from fhir_mappings import orders, therapies
-from fhir_mappings.chart import Chart, Resource
+from cds_service.triage import triage
+from fhir_mappings import products, therapies
+from fhir_mappings.chart import Chart
 from fhir_mappings.extract import Record, facts, read_chart
 from fhir_mappings.facts import Facts, Order, Records
-from fhir_mappings.orders import NeedsMedication
+from fhir_mappings.json_fields import reference_to
 
 log = logging.getLogger(__name__)
 
 ALWAYS_NEEDED: frozenset[Records] = frozenset({"patient", "coverage"})
 UNIDENTIFIED = "unidentified-biologic"
 BESIDE_A_THERAPY = frozenset({"fertility-preservation", "medical-transport"})
-"""Orders that only matter beside a cell or gene therapy."""
+"""Orders that only matter beside a cell or gene therapy, in the request or in the chart of the last months."""
+BESIDE_MONTHS = 12
+BESIDE_RECORDS: frozenset[Records] = frozenset({"procedures", "medication-requests", "medication-administrations"})
 
 
 def new_uuid() -> str:
@@ -48,7 +51,7 @@ class Services:
     @classmethod
     def load(cls, settings: Settings) -> Services:
         """Read the library that the settings name; raises PolicyError when a file in it is not right."""
-        return cls(settings, load_library(settings.policies, settings.payers))
+        return cls(settings, load_library(settings.policies, settings.payers, settings.centres))
 
 
 def answer(
@@ -59,49 +62,13 @@ def answer(
     reader = fhir_client.connect(
         request.fhir_server, request.access_token, allowed=settings.fhir_servers, deadline=settings.fetch_deadline
     )
-    known, unknown = triage(request, reader)
+    found = triage(request, reader)
     context = render.Context(settings.base_url or base_url, services.new_id, therapies.display_name)
-    cards = [render.unidentified(order, reason, today, context) for order, reason in unknown]
-    if known and _worth_reading(request, known, services, reader, today):
-        chart = prefetch.complete(request, needs(known, services.library), reader)
-        cards = [*review(chart, known, services, today, context), *cards]
-    return {"cards": cards}
-
-
-def triage(request: HookRequest, reader: Reader | None) -> tuple[list[Order], list[tuple[str, str]]]:
-    """Return the orders that are for a known therapy, and those whose drug could not be had, with the reason.
-
-    Looks at the draft orders alone; only a drug that is a bare reference is looked up elsewhere.
-    """
-    known: list[Order] = []
-    unknown: list[tuple[str, str]] = []
-    lookup = {f"{r.get('resourceType')}/{r.get('id')}": r for r in request.draft_orders}
-    for resource in selected(request):
-        order = orders.read(resource, lookup)
-        if isinstance(order, NeedsMedication):
-            try:
-                medication = prefetch.find(request, order.medication) or _fetched(order.medication, reader)
-            except CouldNotRetrieve as error:
-                unknown.append((order.order, str(error)))
-                continue
-            order = orders.read(resource, {**lookup, order.medication: medication})
-        if isinstance(order, Order) and order.therapy not in BESIDE_A_THERAPY:
-            known.append(order)
-    return known, unknown
-
-
-def _fetched(medication: str, reader: Reader | None) -> Resource:
-    if reader is None:
-        raise CouldNotRetrieve("the medication that it refers to was not sent")
-    return reader.read(medication)
-
-
-def selected(request: HookRequest) -> Sequence[Resource]:
-    """Return the draft orders in question: those just selected for order-select, else all."""
-    if not request.selections:
-        return request.draft_orders
-    chosen = set(request.selections)
-    return [r for r in request.draft_orders if f"{r.get('resourceType')}/{r.get('id')}" in chosen]
+    unread = [render.unidentified(order, reason, today, context) for order, reason in found.unread]
+    if not found.known or not _worth_reading(request, found.known, services, reader, today):
+        return {"cards": unread}
+    chart = prefetch.complete(request, needs(found.known, services.library), reader)
+    return {"cards": [*review(chart, found.known, services, today, context), *unread]}
 
 
 def _worth_reading(
@@ -122,6 +89,10 @@ def needs(known: Sequence[Order], library: Library) -> frozenset[Records]:
             found |= document.records(therapy)
             if document.questions:
                 found.add("questionnaire-responses")
+            if label := library.labels.of(therapy):
+                found |= label.records()
+        if therapy in BESIDE_A_THERAPY:
+            found |= BESIDE_RECORDS
     return frozenset(found)
 
 
@@ -132,19 +103,37 @@ def review(
     record = read_chart(chart)
     for order in known:
         day = _day(order, today)
+        if order.therapy in BESIDE_A_THERAPY and not _is_beside_a_therapy(known, record, day):
+            continue
         found = facts(record, order, day)
+        found = replace(found, centre=services.library.centres.standing(found.order, day))
         for selection in _governing(order, record, services.library, day):
             yield _card(selection, found, services, context)
+            yield from _code_offered(selection, found, chart, context)
 
 
 def _day(order: Order, today: datetime.date) -> datetime.date:
     return order.service_date.first if order.service_date else today
 
 
+def _is_beside_a_therapy(known: Sequence[Order], record: Record, day: datetime.date) -> bool:
+    counted = therapies.groups()["cell-and-gene-products"]
+    if any(order.therapy in counted for order in known):
+        return True
+    first, concepts = months_before(day, BESIDE_MONTHS), {f"therapy:{therapy}" for therapy in counted}
+    return any(
+        statement.when is None or statement.when.touches(first, day)
+        for statement in record.statements
+        if not statement.concepts.isdisjoint(concepts)
+    )
+
+
 def _governing(order: Order, record: Record, library: Library, day: datetime.date) -> Sequence[Selection]:
     selections = library.router.select(record.insurances, order.therapy, day)
     if order.therapy == UNIDENTIFIED:
         return [s for s in selections if isinstance(s, Selected) and s.basis == "member-plan"]
+    if order.therapy in BESIDE_A_THERAPY:
+        return [s for s in selections if isinstance(s, Selected)]
     return selections
 
 
@@ -152,9 +141,24 @@ def _card(selection: Selection, found: Facts, services: Services, context: rende
     if isinstance(selection, Elsewhere):
         policy = selection.policy
         return render.elsewhere(selection, found, notices(policy, found, selection.line) if policy else (), context)
+    library, silence = services.library, services.settings.silence
     try:
-        assessment = evaluate(selection.document, found, selection.line, services.settings.silence)
+        assessment = evaluate(selection.document, found, selection.line, silence, library.labels)
     except Exception as error:  # a policy that fails must be seen on a card, whatever it raised
         log.error("policy %s failed: %s", selection.document.id, type(error).__name__)  # noqa: TRY400 - the message may hold patient data
         return render.unchecked(selection, found, context)
     return render.assessed(selection, assessment, found, context)
+
+
+def _code_offered(
+    selection: Selection, found: Facts, chart: Chart, context: render.Context
+) -> Iterator[dict[str, Any]]:
+    """Yield a card that replaces an unlisted code by the product's own, where the policy asks for that."""
+    asked = selection.document.product_code if isinstance(selection, Selected) else None
+    product = products.product(found.order.therapy)
+    if asked is None or product is None or not product.hcpcs or selection.payer is None:
+        return
+    order = next((r for r in chart.draft_orders if reference_to(r) == found.order.reference), None)
+    changed = suggestion.with_code(order, asked.instead_of, product.hcpcs[0]) if order is not None else None
+    if changed is not None:
+        yield suggestion.product_code(changed, product.hcpcs[0], found.order.therapy, selection.payer.label, context)

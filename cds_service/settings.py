@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     policies: Path | None = Field(
         default=None, description="A folder of policy documents that replaces the one shipped."
     )
+    centres: Path | None = Field(
+        default=None,
+        description="The registry of qualified treatment centres, YAML or CSV; without one, no facility is known.",
+    )
     fhir_servers: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Base URLs of the FHIR servers that may be read. With none, only a server on loopback is read.",

@@ -7,13 +7,14 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
-from rich.padding import Padding
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 ASSESSMENT = "coverage-cds.assessment"
 _MARKS = {"met": ("✓", "green"), "not-met": ("✗", "red"), "undocumented": ("?", "yellow")}
 _SORTED = ("not-met", "undocumented", "met")
+_ID_WIDTH = 10
 
 
 def print_cards(console: Console, cards: Sequence[Mapping[str, Any]]) -> None:
@@ -27,14 +28,19 @@ def print_cards(console: Console, cards: Sequence[Mapping[str, Any]]) -> None:
 def _card(card: Mapping[str, Any]) -> RenderableType:
     assessment = card.get("extension", {}).get(ASSESSMENT, {})
     color = "yellow" if card.get("indicator") == "warning" else "green"
-    parts: list[RenderableType] = [Text(_context(assessment), style="dim")]
+    parts: list[RenderableType] = [
+        Text(str(card.get("summary", "")), style="bold"),
+        Text(_context(assessment) if assessment else str(card.get("detail", "")), style="dim"),
+    ]
+    parts += [Text(f"+ {suggestion['label']}", style="bold blue") for suggestion in card.get("suggestions", [])]
     if "elsewhere" in assessment:
         parts.append(Text(assessment["elsewhere"]["because"]))
     criteria = sorted(assessment.get("criteria", []), key=lambda c: _SORTED.index(c["outcome"]))
     parts += [_criterion(criterion) for criterion in criteria]
     parts += [Text(f"! {conflict}", style="magenta") for conflict in assessment.get("conflicts", [])]
     parts += [Text(f"i {notice}", style="cyan") for notice in assessment.get("notices", [])]
-    return Panel(Group(*parts), title=escape(str(card.get("summary", ""))), border_style=color, title_align="left")
+    label = str(card.get("source", {}).get("label", ""))
+    return Panel(Group(*parts), title=escape(label), border_style=color, title_align="left")
 
 
 def _context(assessment: Mapping[str, Any]) -> str:
@@ -50,11 +56,14 @@ def _context(assessment: Mapping[str, Any]) -> str:
 
 def _criterion(criterion: Mapping[str, Any]) -> RenderableType:
     mark, color = _MARKS[criterion["outcome"]]
-    head = Text.assemble((f"{mark} {criterion['id']:<9}", f"bold {color}"), criterion["text"])
     lines = [criterion["reason"], *(_evidence(e) for e in criterion.get("evidence", []))]
     if "settledBy" in criterion:
         lines.append(f"→ {criterion['settledBy']}")
-    return Group(head, Padding(Text("\n".join(lines), style="dim" if mark == "✓" else ""), (0, 0, 0, 12)))
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=_ID_WIDTH)
+    grid.add_row(Text(f"{mark} {criterion['id']}", style=f"bold {color}"), Text(criterion["text"]))
+    grid.add_row("", Text("\n".join(lines), style="dim" if mark == "✓" else ""))
+    return grid
 
 
 def _evidence(evidence: Mapping[str, str]) -> str:

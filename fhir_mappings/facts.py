@@ -135,6 +135,67 @@ class Reason:
 
     concepts: frozenset[str]
     evidence: Evidence
+    diagnosis: bool = False
+    """Whether it is a coded diagnosis (not a symptom or a circumstance), which can be another one than the label's."""
+
+
+Route = Literal[
+    "intravenous",
+    "intrathecal",
+    "portal-vein",
+    "subretinal",
+    "intravitreal",
+    "intraputaminal",
+    "topical",
+    "intravesical",
+    "intralesional",
+    "intracochlear",
+    "subcutaneous",
+    "surgical",
+    "intra-articular",
+]
+"""How a product is given, as far as labels of cell and gene therapies tell routes apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How many administrations of a product are one labelled course; None when the label sets no number."""
+
+    administrations: int | None
+    within_days: int | None = None
+    """The days in which they lie; None when the label sets no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What the approval registry says of the ordered product."""
+
+    state: Literal["approved", "not-approved", "undetermined", "unidentified"]
+    on: DateRange | None = None
+    """The day of the first FDA approval, or the month or year in which it was; None when it is not known."""
+    note: str | None = None
+    """What else is known of it, in our words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facility:
+    """An organization or location that is to carry out the order."""
+
+    identifiers: tuple[Coding, ...]
+    """Its NPI and CCN (systems ``npi`` and ``ccn``)."""
+    evidence: Evidence
+    qualified_for: frozenset[str] = frozenset()
+    """Therapies for which the facility's own record carries a treatment-centre qualification (Plan-Net)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CentreStanding:
+    """What the treatment-centre registry says of the order's facilities for the ordered product on the service date."""
+
+    state: Literal["listed", "not-listed", "excluded", "unnamed"]
+    """``excluded``: not listed, and the registry is complete for this product. ``unnamed``: no facility is named."""
+    reason: str
+    evidence: tuple[Evidence, ...] = ()
 
 
 Identified = Literal["product", "ingredient", "procedure", "text"]
@@ -159,6 +220,11 @@ class Order:
     codes: tuple[Coding, ...] = ()
     reasons: tuple[Reason, ...] = ()
     service_date: DateRange | None = None
+    routes: frozenset[Route] = frozenset()
+    course: Course | None = None
+    """None for a therapy that is not one product of the registry."""
+    approval: Approval | None = None
+    facilities: tuple[Facility, ...] = ()
     notices: tuple[str, ...] = ()
     """What a reader should know about how the order was read, in our words."""
 
@@ -198,6 +264,7 @@ class Facts:
     female: bool | None = None
     deceased: bool = False
     patient: Evidence | None = None
+    centre: CentreStanding | None = None
     statements: tuple[Statement, ...] = ()
     attestations: tuple[Attestation, ...] = ()
     supplied: frozenset[Records] = frozenset()

@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 from cds_service import create_app
 from cds_service.review import Services
 from cds_service.settings import Settings
+from tests import policy_letters
 from tests.cds_service.ehr import Ehr
 
 if TYPE_CHECKING:
@@ -72,3 +73,12 @@ def served(edge: Flask) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print which letters of which policies the passed cases cover."""
+    found = policy_letters.proven(terminalreporter.getreports("passed"))
+    if found:
+        terminalreporter.section("policy letters: passed cases by expected outcome")
+        for line in policy_letters.table(found):
+            terminalreporter.line(line)

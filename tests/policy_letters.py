@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import cast
 
-from _pytest.reports import TestReport
+from pytest import TestReport
 
 OUTCOMES = ("met", "not-met", "undocumented")
 
@@ -17,7 +18,7 @@ def proven(reports: Iterable[object]) -> Counter[tuple[str, str, str]]:
         if isinstance(report, TestReport) and report.when == "call":
             for name, value in report.user_properties:
                 if name == "policy letter":
-                    policy, letter, outcome = value
+                    policy, letter, outcome = cast("tuple[str, str, str]", value)
                     found[policy, letter, outcome] += 1
     return found
 

@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 
 from cds_service.policy.checks import Check
 from cds_service.policy.outcome import Outcome, all_of, any_of
 from fhir_mappings.facts import Evidence, Records
+
+SectionName = Literal["indication", "dosage", "forms", "contraindications"]
+"""The sections of a product label that a criterion can point to."""
+SECTIONS: tuple[SectionName, ...] = get_args(SectionName)
 
 Line = Literal["commercial", "medicaid", "medicare"]
 LINES: tuple[Line, ...] = ("commercial", "medicaid", "medicare")
@@ -83,6 +87,8 @@ class Criterion:
     """Findings that only a person can judge: they leave the criterion undocumented and name it for the reviewer."""
     silence: tuple[Records, ...] = ()
     """The records in which an exclusion would show: when they were supplied and show nothing, it is assumed absent."""
+    from_label: SectionName | None = None
+    """The section of the ordered product's label that judges it; checks of its own then serve where that has none."""
     question: str | None = None
     assumes: tuple[str, ...] = ()
     printed: frozenset[Decimal] = frozenset()
@@ -151,6 +157,14 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductCode:
+    """The policy wants a product's own billing code where there is one, instead of these unlisted ones."""
+
+    instead_of: frozenset[str]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyDocument:
     """One policy in the version that is in force from ``effective_from``."""
 
@@ -171,6 +185,7 @@ class PolicyDocument:
     elsewhere: tuple[Elsewhere, ...] = ()
     notices: tuple[Notice, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    product_code: ProductCode | None = None
 
     def therapies(self) -> frozenset[str]:
         """Return the therapies that the policy judges or sends elsewhere."""

@@ -18,6 +18,8 @@ from cds_service.policy.document import (
     outcome_of,
 )
 from cds_service.policy.finding import Finding, in_order, negated, nothing
+from cds_service.policy.label import NO_LABELS, Labels
+from cds_service.policy.labelled import boxed_warnings, labelled
 from cds_service.policy.outcome import Outcome
 from cds_service.policy.windows import EVER, age_on, months_before
 from fhir_mappings.facts import Attestation, Facts, Records
@@ -39,7 +41,11 @@ RECORD_NAMES: dict[Records, str] = {
 
 
 def evaluate(
-    document: PolicyDocument, facts: Facts, line: Line | None = None, silence: Silence = "standard"
+    document: PolicyDocument,
+    facts: Facts,
+    line: Line | None = None,
+    silence: Silence = "standard",
+    labels: Labels = NO_LABELS,
 ) -> Assessment:
     """Return the assessment of the order in ``facts`` by the document's section for its therapy.
 
@@ -48,15 +54,15 @@ def evaluate(
     section = document.section_for(facts.order.therapy)
     if section is None:
         raise ValueError(f"{document.id} does not judge {facts.order.therapy}")
-    results = tuple(
-        judge(criterion, facts, document, silence) for criterion in document.applicable(facts.order.therapy)
-    )
+    applicable = document.applicable(facts.order.therapy)
+    results = tuple(judge(criterion, facts, document, silence, labels) for criterion in applicable)
+    warnings = boxed_warnings(facts, labels) if any(c.from_label for c in applicable) else ()
     by_letter = {result.id: result.outcome for result in results}
     return Assessment(
         document,
         outcome_of(section.requires, by_letter.__getitem__),
         results,
-        notices(document, facts, line),
+        (*notices(document, facts, line), *warnings),
         tuple(c.text for c in document.conflicts if c.therapies is None or facts.order.therapy in c.therapies),
     )
 
@@ -65,12 +71,20 @@ def notices(document: PolicyDocument, facts: Facts, line: Line | None) -> tuple[
     """Return the document's notices that belong on this card."""
     codes = frozenset(c.code for c in facts.order.codes)
     age = age_on(facts.birth.last, facts.as_of) if facts.birth else None
-    return tuple(n.text for n in document.notices if n.applies(facts.order.therapy, line, codes, age))
+    found = tuple(n.text for n in document.notices if n.applies(facts.order.therapy, line, codes, age))
+    asked = document.product_code
+    return (*found, asked.text) if asked and asked.instead_of & codes else found
 
 
-def judge(criterion: Criterion, facts: Facts, document: PolicyDocument, silence: Silence) -> CriterionResult:
+def judge(
+    criterion: Criterion, facts: Facts, document: PolicyDocument, silence: Silence, labels: Labels = NO_LABELS
+) -> CriterionResult:
     """Return what the facts say about one criterion, towards coverage."""
-    if criterion.met_when is not None:
+    ready = labelled(criterion, facts, document.assumptions, labels)
+    criterion = ready.criterion
+    if ready.finding is not None:
+        finding, assumed = ready.finding, False
+    elif criterion.met_when is not None:
         finding, assumed = criterion.met_when.evaluate(facts), False
     else:
         finding, assumed = _exclusion(criterion, facts, silence)
@@ -88,7 +102,7 @@ def judge(criterion: Criterion, facts: Facts, document: PolicyDocument, silence:
         finding.evidence,
         assumed,
         finding.conflict and finding.outcome is Outcome.UNDOCUMENTED,
-        _assumptions(criterion, document.assumptions, finding),
+        _assumptions(criterion, ready.assumptions, finding),
         criterion.question,
     )
 
@@ -134,11 +148,14 @@ def _attested(finding: Finding, assumed: bool, question: Question, facts: Facts)
     if not latest:
         return finding, assumed
     evidence = in_order([*finding.evidence, *(a.evidence for a in latest)])
+    is_open = finding.outcome is Outcome.UNDOCUMENTED or assumed
     if len({a.answer for a in latest}) > 1:
         reason = f"{finding.reason} Two attestations of one day ({newest}) disagree."
+        if not is_open:
+            return replace(finding, reason=f"{reason} The chart is followed.", evidence=evidence), False
         return Finding(Outcome.UNDOCUMENTED, reason, evidence, conflict=True), False
     answer = Outcome.MET if latest[0].answer else Outcome.NOT_MET
-    if finding.outcome is Outcome.UNDOCUMENTED or assumed:
+    if is_open:
         said = "confirmed" if latest[0].answer else "denied"
         return replace(finding, outcome=answer, reason=f"Attested on {newest}: {said}.", evidence=evidence), False
     if answer is not finding.outcome:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain
 
-from cds_service.policy.document import Criterion, PolicyDocument, letters
+from cds_service.policy.document import Assumption, Criterion, PolicyDocument, letters
 from cds_service.policy.errors import PolicyError
 
 
@@ -16,7 +17,9 @@ def check_laws(document: PolicyDocument, lines: Mapping[str, int]) -> None:
     def error(problem: str, remedy: str, letter: str = "") -> PolicyError:
         return PolicyError(problem, remedy, file=document.file, line=lines.get(letter, 1), letter=letter)
 
-    for letter, problem, remedy in (*_letters(document), *_numbers(document), *_names(document)):
+    criteria = tuple(document.criteria.values())
+    broken = (_letters(document), _numbers(criteria, document.assumptions), _questions(document))
+    for letter, problem, remedy in chain(*broken, _assumptions(criteria, document.assumptions)):
         raise error(problem, remedy, letter)
 
 
@@ -39,11 +42,17 @@ def _letters(document: PolicyDocument) -> Broken:
             yield letter, f"the logic names {letter} twice.", "Keep one of them."
 
 
-def _numbers(document: PolicyDocument) -> Broken:
-    for criterion in document.criteria.values():
+def check_rules(rules: Sequence[Criterion], assumptions: Mapping[str, Assumption], file: str) -> None:
+    """Raise PolicyError for the first number or assumption of a label's sections that is not accounted for."""
+    for letter, problem, remedy in (*_numbers(rules, assumptions), *_assumptions(rules, assumptions)):
+        raise PolicyError(problem, remedy, file=file, line=1, letter=letter)
+
+
+def _numbers(criteria: Iterable[Criterion], assumptions: Mapping[str, Assumption]) -> Broken:
+    for criterion in criteria:
         explained = set(criterion.printed)
         for name in criterion.assumes:
-            explained |= document.assumptions[name].numbers if name in document.assumptions else set()
+            explained |= assumptions[name].numbers if name in assumptions else set()
         for number in sorted(_used(criterion) - explained):
             yield (
                 criterion.id,
@@ -58,18 +67,22 @@ def _used(criterion: Criterion) -> set[Decimal]:
     return {number for check in criterion.checks() for number in check.numbers()}
 
 
-def _names(document: PolicyDocument) -> Broken:
-    asked = {c.question for c in document.criteria.values() if c.question}
-    assumed = {name for c in document.criteria.values() for name in c.assumes}
+def _assumptions(criteria: Sequence[Criterion], assumptions: Mapping[str, Assumption]) -> Broken:
+    for criterion in criteria:
+        for name in criterion.assumes:
+            if name not in assumptions:
+                yield criterion.id, f"the assumption {name} is not defined.", "Add it under `assumptions`."
+    assumed = {name for criterion in criteria for name in criterion.assumes}
+    for name in assumptions:
+        if name not in assumed:
+            yield "", f"the assumption {name} is used by no criterion.", "Use it or take it out."
+
+
+def _questions(document: PolicyDocument) -> Broken:
     for criterion in document.criteria.values():
         if criterion.question and criterion.question not in document.questions:
             yield criterion.id, f"the question {criterion.question} is not defined.", "Add it under `questions`."
-        for name in criterion.assumes:
-            if name not in document.assumptions:
-                yield criterion.id, f"the assumption {name} is not defined.", "Add it under `assumptions`."
+    asked = {criterion.question for criterion in document.criteria.values()}
     for name in document.questions:
         if name not in asked:
             yield "", f"the question {name} is asked by no criterion.", "Use it or take it out."
-    for name in document.assumptions:
-        if name not in assumed:
-            yield "", f"the assumption {name} is used by no criterion.", "Use it or take it out."

@@ -108,12 +108,15 @@ def _check(check: type[Check]) -> dict[str, Any]:
 
 
 def _option(declared: dataclasses.Field[Any]) -> dict[str, Any]:
+    choice: dict[str, Any] = {"enum": list(declared.metadata["choices"])}
     kinds: dict[str, dict[str, Any]] = {
         "count": {"type": "integer", "minimum": 1},
         "number": {"type": "number"},
         "value sets": _one_or_more({"$ref": "#/$defs/value_set"}),
         "records": {"type": "array", "items": {"enum": list(get_args(Records))}},
-        "choice": {"enum": list(declared.metadata["choices"])},
+        "choice": choice,
+        "choices": _one_or_more(choice),
+        "therapies": _TEXTS,
         "check": _CHECK,
         "checks": {"type": "array", "items": _CHECK, "minItems": 1},
         "range": _one_or_more({"$ref": "#/$defs/range"}),

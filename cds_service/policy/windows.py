@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 
 from fhir_mappings.facts import DateRange
 
@@ -12,9 +12,11 @@ EVER = date.min
 
 
 def months_before(day: date, months: int) -> date:
-    """Return the same day of the month that many months earlier, or that month's last day."""
+    """Return the same day of the month that many months earlier, or that month's last day; never before EVER."""
     index = day.year * 12 + day.month - 1 - months
     year, month = divmod(index, 12)
+    if year < EVER.year:
+        return EVER
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
@@ -23,8 +25,13 @@ def window_start(day: date, months: int | None, days: int | None) -> date:
     if months is not None:
         return months_before(day, months)
     if days is not None:
-        return day - timedelta(days)
+        return days_from(day, -days)
     return EVER
+
+
+def days_from(day: date, days: int) -> date:
+    """Return the day that many days later (earlier when negative), as far as the calendar goes."""
+    return date.fromordinal(min(max(day.toordinal() + days, EVER.toordinal()), date.max.toordinal()))
 
 
 def in_words(months: int | None, days: int | None) -> str:
@@ -53,6 +60,11 @@ def age_on(birth: date, day: date) -> int:
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 
+def age_in_months(birth: date, day: date) -> int:
+    """Return the age in completed months; negative before birth."""
+    return (day.year - birth.year) * 12 + day.month - birth.month - (day.day < birth.day)
+
+
 def day_in_words(when: DateRange | None) -> str:
     """Return a date range as people write it: a day, a month, a year or two days."""
     if when is None:
@@ -62,6 +74,11 @@ def day_in_words(when: DateRange | None) -> str:
     if (when.first.month, when.first.day, when.last.month, when.last.day) == (1, 1, 12, 31):
         same_year = when.first.year == when.last.year
         return str(when.first.year) if same_year else f"{when.first.year} to {when.last.year}"
-    if when.first.day == 1 and (when.last + timedelta(1)).day == 1 and when.first.month == when.last.month:
-        return when.first.strftime("%Y-%m")
+    month = (when.first.year, when.first.month)
+    if when.first.day == 1 and month == (when.last.year, when.last.month) and _ends_month(when.last):
+        return when.first.isoformat()[:7]
     return f"{when.first.isoformat()} to {when.last.isoformat()}"
+
+
+def _ends_month(day: date) -> bool:
+    return day.day == calendar.monthrange(day.year, day.month)[1]

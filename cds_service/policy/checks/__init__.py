@@ -7,7 +7,16 @@ from cds_service.policy.checks.combine import All, Any, FirstDocumented, NoneOf
 from cds_service.policy.checks.infusions import InfusionsExceed, RepeatOutsideWindow
 from cds_service.policy.checks.medication import Medication
 from cds_service.policy.checks.order import OrderIs, OrderReason, OrderSays
-from cds_service.policy.checks.patient import AgeAtLeast
+from cds_service.policy.checks.patient import AgeAtLeast, AgeAtLeastMonths, AgeUnder, Sex
+from cds_service.policy.checks.product import (
+    EarlierTherapy,
+    FdaApproved,
+    FirstCourse,
+    LabelledDiagnosis,
+    MarketedProduct,
+    OrderRoute,
+    QualifiedCentre,
+)
 from cds_service.policy.checks.recorded import Diagnosis, GradeAtLeast, Recorded
 from cds_service.policy.checks.result import LatestResult
 from cds_service.policy.checks.status import Attested, StatusNow
@@ -16,6 +25,9 @@ VOCABULARY: dict[str, type[Check]] = {
     check.key: check
     for check in (
         AgeAtLeast,
+        AgeAtLeastMonths,
+        AgeUnder,
+        Sex,
         Diagnosis,
         Recorded,
         GradeAtLeast,
@@ -28,6 +40,13 @@ VOCABULARY: dict[str, type[Check]] = {
         OrderSays,
         OrderReason,
         Attested,
+        FdaApproved,
+        MarketedProduct,
+        LabelledDiagnosis,
+        OrderRoute,
+        FirstCourse,
+        EarlierTherapy,
+        QualifiedCentre,
         All,
         Any,
         NoneOf,

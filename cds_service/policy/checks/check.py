@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Literal
 from cds_service.policy.finding import Finding
 from fhir_mappings.facts import Facts, Kind, Records
 
-OptionKind = Literal["count", "number", "value sets", "records", "choice", "check", "checks", "range"]
+OptionKind = Literal[
+    "count", "number", "value sets", "therapies", "records", "choice", "choices", "check", "checks", "range"
+]
 
 KIND_OF: dict[Records, Kind] = {
     "conditions": "condition",

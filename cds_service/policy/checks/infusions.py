@@ -10,7 +10,7 @@ from typing import ClassVar
 from cds_service.policy.checks.check import Check, option
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
-from cds_service.policy.windows import day_in_words, distinct_days
+from cds_service.policy.windows import day_in_words, days_from, distinct_days
 from fhir_mappings.facts import DateRange, Facts, Records, Statement
 
 _COUNTED = frozenset({"procedure", "administration", "condition"})
@@ -122,7 +122,7 @@ class RepeatOutsideWindow(Check):
             if days > self.within_days:
                 return holds(f"{text}: more than {self.within_days}.", shown)
             return fails(f"{text}: within {self.within_days}.", shown)
-        until = infused + timedelta(self.within_days)
+        until = days_from(infused, self.within_days)
         still = [s for s in active if s.when and s.when.last <= min(until, as_of)]
         if still:
             return fails(f"Insulin is still ordered ({day_in_words(still[0].when)}) {after}.", [*earlier, *still])

@@ -13,7 +13,7 @@ from fhir_mappings.facts import Facts, Records, Statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medication(Check):
-    """A drug of the value set is taken now; with ``or: planned`` a draft or planned order is enough."""
+    """A drug of the value set is taken now; with ``active-or-planned`` a draft or a plan is enough."""
 
     key: ClassVar[str] = "medication"
     value_set: tuple[str, ...] = option("value sets", "the drugs")

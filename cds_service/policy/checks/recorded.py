@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, cast
 
 from cds_service.policy.checks.check import KIND_OF, Check, named, option, sentence
-from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
+from cds_service.policy.finding import Finding, fails, holds, in_order, nothing, unclear
 from cds_service.policy.outcome import Outcome
-from cds_service.policy.windows import day_in_words, distinct_days, in_words, window_start
+from cds_service.policy.windows import day_in_words, days_from, distinct_days, in_words, window_start
 from fhir_mappings.facts import DateRange, Facts, Records, Severity, Statement
 
 RecordedKind = Literal["event", "current", "ever", "planned"]
@@ -68,7 +67,7 @@ class Recorded(Check):
             "event": f"{named(self.value_set)} is recorded {self._window()}".rstrip(),
             "current": f"{named(self.value_set)} is current",
             "ever": f"{named(self.value_set)} is recorded at any time",
-            "planned": f"{named(self.value_set)} is done or ordered within {self.around_days} days of the service date",
+            "planned": f"{named(self.value_set)} is done or ordered {self._window()}".rstrip(),
         }[self.kind]
         how += f" on {self.on_dates} or more dates" if self.on_dates > 1 else ""
         how += f", {self.severity}" if self.severity else ""
@@ -132,10 +131,10 @@ class Recorded(Check):
             return True
         if statement.when is None:
             return None
-        around = timedelta(self.around_days)
-        if statement.when.within(facts.as_of - around, facts.as_of + around):
+        around = days_from(facts.as_of, -self.around_days), days_from(facts.as_of, self.around_days)
+        if statement.when.within(*around):
             return True
-        return None if statement.when.touches(facts.as_of - around, facts.as_of + around) else False
+        return None if statement.when.touches(*around) else False
 
     def _unless(self, facts: Facts, enough: Sequence[Statement]) -> Finding:
         reason = f"Recorded: {named(self.value_set)} ({dates(enough)})."
@@ -143,7 +142,8 @@ class Recorded(Check):
             exception = self.unless.evaluate(facts)
             if exception.outcome is not Outcome.NOT_MET and not exception.silent:
                 mixed = unclear(f"{reason} {exception.reason} A reviewer must judge.", enough)
-                return Finding(mixed.outcome, mixed.reason, (*mixed.evidence, *exception.evidence))
+                shown = in_order([*mixed.evidence, *exception.evidence])
+                return replace(mixed, evidence=shown, unverified=mixed.unverified | exception.unverified)
         return holds(reason, enough)
 
     def _not_enough(self, enough: Sequence[Statement], possible: Sequence[Statement]) -> str:

@@ -87,6 +87,7 @@ class LatestResult(Check):
         goals = [
             g
             for g in facts.of(*self.goal)
+            if g.phase == "current" and g.confirmed
             if g.quantity and g.quantity.unit == self.unit and not (g.when and g.when.first > facts.as_of)
         ]
         return (

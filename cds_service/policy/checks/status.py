@@ -35,13 +35,18 @@ class StatusNow(Check):
         latest = [s for s in observed if s.when and s.when.last == newest]
         standing = [*latest, *(s for s in found if s.kind == "condition")]
         yes, no = self._of(standing, self.value_set), self._of(standing, self.opposite)
-        if yes and no:
-            return unclear(f"Recorded, and its opposite as well: {named(self.value_set)}.", [*yes, *no], conflict=True)
+        against = [s for s in no if self._speaks_against(s, yes, facts)]
+        if yes and against:
+            shown = [*yes, *against]
+            return unclear(f"Recorded, and its opposite as well: {named(self.value_set)}.", shown, conflict=True)
         if yes:
             return self._yes(yes, facts)
         unknown = [s for s in standing if s.concepts.intersection(self.unknown)]
         if unknown:
             return unclear(f"The latest status is recorded as unknown ({dates(unknown)}).", unknown)
+        doubtful = [s for s in standing if not s.confirmed and s.concepts.intersection(self.value_set)]
+        if doubtful:
+            return unclear(f"Recorded but not confirmed: {named(self.value_set)} ({dates(doubtful)}).", doubtful)
         if no:
             return fails(f"Recorded: {named(self.opposite)} ({dates(no)}).", no)
         return nothing(f"Not found: {named(self.value_set)}.")
@@ -62,6 +67,13 @@ class StatusNow(Check):
     @staticmethod
     def _of(statements: Sequence[Statement], names: tuple[str, ...]) -> list[Statement]:
         return [s for s in statements if s.confirmed and s.concepts.intersection(names)]
+
+    def _speaks_against(self, no: Statement, yes: Sequence[Statement], facts: Facts) -> bool:
+        """Whether an opposite stands beside what it contradicts: not one that is stale, or older than all of it."""
+        if no.kind == "condition":
+            return True
+        newer = any(s.when is None or no.when is None or no.when.last >= s.when.first for s in yes)
+        return newer and self._fresh(no, facts)
 
     def _yes(self, yes: list[Statement], facts: Facts) -> Finding:
         fresh = [s for s in yes if self._fresh(s, facts)]

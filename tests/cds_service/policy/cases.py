@@ -12,12 +12,20 @@ from typing import Any, get_args
 import yaml
 
 from cds_service.library import Library, load_library
-from cds_service.policy.document import Assessment, PolicyDocument
+from cds_service.policy.document import LINES, Assessment, Line, PolicyDocument
 from cds_service.policy.evaluate import Silence, evaluate
 from fhir_mappings import orders
 from fhir_mappings.extract import facts, read_chart
 from fhir_mappings.facts import Order, Records
-from tests.cds_service.policy.chart_lines import PATIENT_ID, BadCase, Json, Line, answers, chart_of, order_resource
+from tests.cds_service.policy.chart_lines import (
+    PATIENT_ID,
+    BadCaseError,
+    ChartLine,
+    Json,
+    answers,
+    chart_of,
+    order_resource,
+)
 
 FOLDER = Path(__file__).parents[2] / "policy_cases"
 SERVICE_DATE = "2026-11-02"
@@ -29,6 +37,7 @@ _FILE_KEYS = {"orders", "charts", "only", "cannot", "read_as", "cases"}
 _CASE_KEYS = {
     *("case", "letter", "expect", "overall", "letters", "chart", "given", "order", "on", "born", "supplied", "missing"),
     *("attested", "attested_on", "also_attested", "silence", "assumed", "conflict", "because"),
+    *("line", "says", "does_not_say"),
 }
 
 
@@ -43,8 +52,8 @@ class Case:
     expect: Mapping[str, str]
     """Letter -> outcome; ``overall`` for the whole policy."""
     given: Mapping[str, Any] = field(repr=False)
-    orders: Mapping[str, Line] = field(repr=False)
-    charts: Mapping[str, list[Line]] = field(repr=False)
+    orders: Mapping[str, ChartLine] = field(repr=False)
+    charts: Mapping[str, list[ChartLine]] = field(repr=False)
 
     @property
     def id(self) -> str:
@@ -59,9 +68,10 @@ class Case:
         raw = order_resource(self._order(), day)
         order = orders.read(raw, {})
         if not isinstance(order, Order):
-            raise BadCase(f"{self.sentence}: the order is for no known therapy")
-        missing: dict[Records, str] = {_record(name): "were not sent" for name in given.get("missing", [])}
-        supplied = {_record(name) for name in given.get("supplied", _RECORDS)} | {"patient"}
+            raise BadCaseError(f"{self.sentence}: the order is for no known therapy")
+        missing: dict[Records, str] = {_record(name): "was not sent" for name in given.get("missing", [])}
+        supplied: set[Records] = {_record(name) for name in given.get("supplied", _RECORDS)}
+        supplied.add("patient")
         patient: Json = {"resourceType": "Patient", "id": PATIENT_ID, "birthDate": given.get("born", BORN)}
         if patient["birthDate"] == "unknown":
             del patient["birthDate"]
@@ -74,9 +84,9 @@ class Case:
         )
         silence: Silence = "strict" if given.get("silence") == "strict" else "standard"
         found = facts(read_chart(chart), order, datetime.date.fromisoformat(day))
-        return evaluate(document, found, silence=silence)
+        return evaluate(document, found, _line(given.get("line")), silence)
 
-    def _order(self) -> Line:
+    def _order(self) -> ChartLine:
         named = self.given.get("order", "default")
         return self.orders[named] if isinstance(named, str) else {**self.orders["default"], **named}
 
@@ -103,7 +113,16 @@ def _record(name: str) -> Records:
     for known in _RECORDS:
         if known == name:
             return known
-    raise BadCase(f"{name!r} is no kind of record; known: {_RECORDS}")
+    raise BadCaseError(f"{name!r} is no kind of record; known: {_RECORDS}")
+
+
+def _line(name: str | None) -> Line | None:
+    for known in LINES:
+        if known == name:
+            return known
+    if name is None:
+        return None
+    raise BadCaseError(f"{name!r} is no line of business; known: {LINES}")
 
 
 @cache
@@ -136,10 +155,9 @@ def _raw(stem: str) -> Any:
 def _read(path: Path) -> CaseFile:
     found = _raw(path.stem)
     if unknown := set(found) - _FILE_KEYS:
-        raise BadCase(f"{path.name}: unknown keys {sorted(unknown)}")
-    cases = [_case(path.stem, found, entry) for entry in found["cases"]]
-    for borrowed in found.get("read_as", []):
-        cases += _borrowed(path.stem, found, borrowed)
+        raise BadCaseError(f"{path.name}: unknown keys {sorted(unknown)}")
+    cases = [case for borrowed in found.get("read_as", []) for case in _borrowed(path.stem, found, borrowed)]
+    cases += [_case(path.stem, found, entry) for entry in found["cases"]]
     return CaseFile(path.stem, tuple(cases), tuple(found.get("only", ())), found.get("cannot", {}))
 
 
@@ -155,13 +173,13 @@ def _borrowed(stem: str, found: Any, borrowed: Any) -> Iterator[Case]:
 
 def _case(stem: str, found: Any, entry: Any) -> Case:
     if unknown := set(entry) - _CASE_KEYS:
-        raise BadCase(f"{stem}: {entry.get('case')}: unknown keys {sorted(unknown)}")
+        raise BadCaseError(f"{stem}: {entry.get('case')}: unknown keys {sorted(unknown)}")
     letter = entry.get("letter")
     expect = dict(entry.get("letters", {}))
     if letter:
         expect[letter] = entry["expect"]
     if "overall" in entry:
         expect["overall"] = entry["overall"]
-    if not expect or set(expect.values()) - set(OUTCOMES):
-        raise BadCase(f"{stem}: {entry.get('case')}: expect must be one of {OUTCOMES}")
+    if not (expect or {"says", "does_not_say"} & set(entry)) or set(expect.values()) - set(OUTCOMES):
+        raise BadCaseError(f"{stem}: {entry.get('case')}: expect must be one of {OUTCOMES}")
     return Case(stem, entry["case"], letter, expect, entry, found["orders"], found.get("charts", {}))

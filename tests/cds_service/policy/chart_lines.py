@@ -11,7 +11,7 @@ from fhir_mappings.codes import system_uri
 from fhir_mappings.facts import Records
 from fhir_mappings.systems import system_names
 
-Line = Mapping[str, Any]
+ChartLine = Mapping[str, Any]
 Json = dict[str, Any]
 
 PATIENT_ID = "p1"
@@ -29,7 +29,7 @@ _QUANTITY = re.compile(r"([<>]=?)?\s*(-?\d+(?:\.\d+)?)\s*(.*)")
 _YES_OR_NO = {"yes": True, "no": False}
 
 
-class BadCase(ValueError):
+class BadCaseError(ValueError):
     """A case file that says something that the format does not have."""
 
 
@@ -66,7 +66,7 @@ def _status(code: str) -> Json:
     return {"coding": [{"code": code}]}
 
 
-def _given(line: Line, **fields: tuple[str, Callable[[Any], Any]]) -> Json:
+def _given(line: ChartLine, **fields: tuple[str, Callable[[Any], Any]]) -> Json:
     """Return the FHIR fields for the keys of a line that are there: key=(FHIR field, how it is written)."""
     return {field: build(line[key]) for key, (field, build) in fields.items() if key in line}
 
@@ -75,7 +75,7 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-def _condition(line: Line) -> Json:
+def _condition(line: ChartLine) -> Json:
     return {
         "clinicalStatus": _status(line.get("status", "active")),
         "verificationStatus": _status(line.get("verification", "confirmed")),
@@ -90,7 +90,7 @@ def _condition(line: Line) -> Json:
     }
 
 
-def _procedure(line: Line) -> Json:
+def _procedure(line: ChartLine) -> Json:
     return {
         "status": line.get("status", "completed"),
         "code": concepts(line["procedure"]),
@@ -98,7 +98,7 @@ def _procedure(line: Line) -> Json:
     }
 
 
-def _observation(line: Line) -> Json:
+def _observation(line: ChartLine) -> Json:
     found: Json = {
         "status": line.get("status", "final"),
         "code": concepts(line["observation"]),
@@ -122,7 +122,7 @@ def _quantity(found: re.Match[str]) -> Json:
     return value | ({"unit": unit} if unit else {}) | ({"comparator": comparator} if comparator else {})
 
 
-def _medication(line: Line) -> Json:
+def _medication(line: ChartLine) -> Json:
     return {
         "status": line.get("status", "active"),
         "intent": line.get("intent", "order"),
@@ -131,11 +131,12 @@ def _medication(line: Line) -> Json:
             line,
             on=("authoredOn", _as_is),
             until=("dispenseRequest", lambda day: {"validityPeriod": {"end": day}}),
+            **{"do not perform": ("doNotPerform", _YES_OR_NO.__getitem__)},
         ),
     }
 
 
-def _administration(line: Line) -> Json:
+def _administration(line: ChartLine) -> Json:
     return {
         "status": line.get("status", "completed"),
         "medicationCodeableConcept": concepts(line["administration"]),
@@ -143,10 +144,10 @@ def _administration(line: Line) -> Json:
     }
 
 
-def _goal(line: Line) -> Json:
+def _goal(line: ChartLine) -> Json:
     quantity = _QUANTITY.fullmatch(line["value"])
     if quantity is None:
-        raise BadCase(f"the goal's value {line['value']!r} is no number with a unit")
+        raise BadCaseError(f"the goal's value {line['value']!r} is no number with a unit")
     return {
         "lifecycleStatus": line.get("status", "active"),
         "description": {"text": "Target"},
@@ -155,7 +156,7 @@ def _goal(line: Line) -> Json:
     }
 
 
-def _service_order(line: Line) -> Json:
+def _service_order(line: ChartLine) -> Json:
     return {
         "status": line.get("status", "active"),
         "intent": line.get("intent", "order"),
@@ -164,11 +165,11 @@ def _service_order(line: Line) -> Json:
     }
 
 
-_WRITTEN: dict[str, tuple[str, Callable[[Line], Json], frozenset[str]]] = {
+_WRITTEN: dict[str, tuple[str, Callable[[ChartLine], Json], frozenset[str]]] = {
     "condition": ("Condition", _condition, frozenset({"verification", "until", "severity", "stage"})),
     "procedure": ("Procedure", _procedure, frozenset()),
     "observation": ("Observation", _observation, frozenset({"value"})),
-    "medication": ("MedicationRequest", _medication, frozenset({"until", "intent"})),
+    "medication": ("MedicationRequest", _medication, frozenset({"until", "intent", "do not perform"})),
     "administration": ("MedicationAdministration", _administration, frozenset()),
     "goal": ("Goal", _goal, frozenset({"value"})),
     "ordered": ("ServiceRequest", _service_order, frozenset({"intent"})),
@@ -176,21 +177,21 @@ _WRITTEN: dict[str, tuple[str, Callable[[Line], Json], frozenset[str]]] = {
 _EVERY_LINE = frozenset({"on", "status", "in the same set"})
 
 
-def resource(line: Line, number: int) -> Json:
-    """Return the FHIR resource that a line is; BadCase when a key of it is not known."""
+def resource(line: ChartLine, number: int) -> Json:
+    """Return the FHIR resource that a line is; BadCaseError when a key of it is not known."""
     kinds = [key for key in line if key in _WRITTEN]
     if len(kinds) != 1:
-        raise BadCase(f"{dict(line)} must have exactly one of {sorted(_WRITTEN)}")
+        raise BadCaseError(f"{dict(line)} must have exactly one of {sorted(_WRITTEN)}")
     kind, build, more = _WRITTEN[kinds[0]]
     if unknown := set(line) - {kinds[0]} - more - _EVERY_LINE:
-        raise BadCase(f"{dict(line)}: a {kinds[0]} has no {sorted(unknown)}")
+        raise BadCaseError(f"{dict(line)}: a {kinds[0]} has no {sorted(unknown)}")
     return {"resourceType": kind, "id": f"line-{number}", "subject": SUBJECT, **build(line)}
 
 
-def order_resource(order: Line, on: str) -> Json:
+def order_resource(order: ChartLine, on: str) -> Json:
     """Return the draft order: ``drug`` or ``service``, with ``reason`` and ``note`` where they are given."""
     if unknown := set(order) - {"drug", "service", "reason", "note"}:
-        raise BadCase(f"an order has no {sorted(unknown)}")
+        raise BadCaseError(f"an order has no {sorted(unknown)}")
     about: Json = {"id": "order", "status": "draft", "intent": "order", "subject": SUBJECT, "authoredOn": on}
     if "drug" in order:
         about |= {"resourceType": "MedicationRequest", "medicationCodeableConcept": concepts(order["drug"])}
@@ -201,7 +202,7 @@ def order_resource(order: Line, on: str) -> Json:
     )
 
 
-def answers(attested: Line, on: str) -> Json:
+def answers(attested: ChartLine, on: str) -> Json:
     """Return the QuestionnaireResponse that answers each question, ``{question: yes}``, on the given day."""
     return {
         "resourceType": "QuestionnaireResponse",
@@ -216,7 +217,7 @@ def answers(attested: Line, on: str) -> Json:
 
 
 def chart_of(
-    lines: list[Line], order: Json, more: list[Json], *, supplied: frozenset[Records], missing: dict[Records, str]
+    lines: list[ChartLine], order: Json, more: list[Json], *, supplied: frozenset[Records], missing: dict[Records, str]
 ) -> Chart:
     """Return the chart of the lines and of further resources; a record that is not supplied holds none of them."""
     built = [(line, resource(line, number)) for number, line in enumerate(lines, 1)]
@@ -226,7 +227,7 @@ def chart_of(
     for found in [*(r for line, r in built if "in the same set" not in line), *more]:
         kind = found["resourceType"]
         if kind in withheld:
-            raise BadCase(f"a {kind} is in the chart although such records are not supplied")
+            raise BadCaseError(f"a {kind} is in the chart although such records are not supplied")
         by_type[kind] = (*by_type.get(kind, ()), found)
     return Chart(
         patient_id=PATIENT_ID,

@@ -24,6 +24,9 @@ def test_case(case: Case, record_property: Callable[[str, object], None]) -> Non
     if case.letter:
         _says(case, results[case.letter])
         record_property("policy letter", (assessment.document.id, case.letter, case.expect[case.letter]))
+    told = (*assessment.notices, *assessment.conflicts)
+    assert [phrase for phrase in case.given.get("says", []) if not any(phrase in text for text in told)] == []
+    assert [phrase for phrase in case.given.get("does_not_say", []) if any(phrase in text for text in told)] == []
 
 
 def _says(case: Case, result: CriterionResult) -> None:

@@ -1,0 +1,63 @@
+"""A card that offers a draft order with the product's own billing code, everything else in it unchanged. Pure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from cds_service.cards.plain import code_span
+from cds_service.cards.render import TOPIC, Context
+from fhir_mappings.chart import Resource
+from fhir_mappings.codes import canonical, system_uri
+
+_CODED = ("medicationCodeableConcept", "code", "codeCodeableConcept")
+"""The members of a MedicationRequest, a ServiceRequest and a DeviceRequest that hold what is ordered."""
+
+
+def with_code(order: Resource, unlisted: Iterable[str], code: str) -> dict[str, Any] | None:
+    """Return a copy of the raw order with the unlisted code replaced; None when it is not where an order's code is."""
+    changed = copy.deepcopy(dict(order))
+    for member in _CODED:
+        concept = changed.get(member)
+        codings = concept.get("coding") if isinstance(concept, dict) else None
+        if isinstance(codings, list):
+            for place, coding in enumerate(codings):
+                if _is_one_of(coding, unlisted):
+                    codings[place] = {"system": system_uri("hcpcs"), "code": code}
+                    return changed
+    return None
+
+
+def _is_one_of(coding: object, unlisted: Iterable[str]) -> bool:
+    if not isinstance(coding, dict):
+        return False
+    found = canonical(coding.get("system"), coding.get("code"))
+    return found is not None and found.code in set(unlisted)
+
+
+def product_code(changed: dict[str, Any], code: str, therapy: str, payer: str, context: Context) -> dict[str, Any]:
+    """Return the card that offers the changed order."""
+    name = context.therapy_name(therapy)
+    return {
+        "uuid": context.new_id(),
+        "summary": f"{name}: order it by its product-specific code {code}"[:139],
+        "detail": f"The payer asks for the product-specific code; order {code_span(changed.get('id'))} has an unlisted one.",
+        "indicator": "info",
+        "source": {"label": payer, "url": context.base_url, "topic": TOPIC},
+        "suggestions": [
+            {
+                "label": f"Use {code}",
+                "uuid": context.new_id(),
+                "isRecommended": True,
+                "actions": [
+                    {
+                        "type": "update",
+                        "description": f"Replace the unlisted code by {code}; nothing else changes.",
+                        "resource": changed,
+                    }
+                ],
+            }
+        ],
+        "selectionBehavior": "at-most-one",
+    }

@@ -1,0 +1,233 @@
+"""Checks on the ordered product: approval, form, route, course, labelled diagnosis, centre, earlier products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, get_args
+
+from cds_service.policy.checks.check import Check, named, option
+from cds_service.policy.checks.recorded import dates
+from cds_service.policy.finding import Finding, fails, holds, in_order, nothing, unclear
+from cds_service.policy.outcome import Outcome
+from cds_service.policy.windows import day_in_words, distinct_days
+from fhir_mappings.facts import Approval, Evidence, Facts, Records, Route, Statement
+
+ROUTES: tuple[str, ...] = get_args(Route)
+
+
+def _order(facts: Facts) -> tuple[Evidence, ...]:
+    return (Evidence(facts.order.reference, display=facts.order.display),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FdaApproved(Check):
+    """The product is in the approval registry, approved on or before the service date. A code alone is no approval."""
+
+    key: ClassVar[str] = "fda_approved"
+
+    def evaluate(self, facts: Facts) -> Finding:
+        approval = facts.order.approval
+        if approval is None or approval.state == "unidentified":
+            return nothing("The order does not say which product it is; an approval cannot be looked up.")
+        outcome, reason = self._judge(approval, facts)
+        note = f" {approval.note}" if approval.note else ""
+        return Finding(outcome, f"{reason}{note}", _order(facts))
+
+    def describe(self) -> str:
+        return "the FDA approved the ordered product on or before the service date"
+
+    def _judge(self, approval: Approval, facts: Facts) -> tuple[Outcome, str]:
+        if approval.state == "not-approved":
+            return Outcome.NOT_MET, "The registry lists the product as not approved."
+        if approval.state == "undetermined":
+            return Outcome.UNDOCUMENTED, "Whether the product is approved could not be determined."
+        if approval.on is None:
+            return Outcome.UNDOCUMENTED, "The registry holds no approval date: that is not an approval."
+        day = day_in_words(approval.on)
+        if approval.on.last <= facts.as_of:
+            return Outcome.MET, f"Approved {day}."
+        if approval.on.first > facts.as_of:
+            return Outcome.NOT_MET, f"Approved {day}, after the service date ({facts.as_of})."
+        return Outcome.UNDOCUMENTED, f"Approved {day}; whether before the service date ({facts.as_of}) is not known."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketedProduct(Check):
+    """The order names the marketed product: by NDC, by an RxNorm clinical or branded drug, or by its own HCPCS code."""
+
+    key: ClassVar[str] = "marketed_product"
+
+    def evaluate(self, facts: Facts) -> Finding:
+        named = facts.order.identified
+        if named == "product":
+            return Finding(Outcome.MET, "The order names the marketed product by a code of its own.", _order(facts))
+        how = {"ingredient": "an ingredient or brand name", "procedure": "a procedure code", "text": "text only"}[named]
+        reason = f"The order names the product by {how}, which does not tell form and strength."
+        return Finding(Outcome.UNDOCUMENTED, reason, _order(facts))
+
+    def describe(self) -> str:
+        return "the order names the marketed product by a code of its own"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRoute(Check):
+    """The order states one of these routes; another route: false; none stated: open."""
+
+    key: ClassVar[str] = "order_route"
+    scalar: ClassVar[str | None] = "routes"
+    routes: tuple[str, ...] = option("choices", "the routes", choices=ROUTES)
+
+    def evaluate(self, facts: Facts) -> Finding:
+        stated = facts.order.routes
+        if not stated:
+            return nothing("The order does not state a route.")
+        words = " and ".join(sorted(stated))
+        if stated.intersection(self.routes):
+            return Finding(Outcome.MET, f"The order states the route: {words}.", _order(facts))
+        reason = f"The order states the route {words}, not {' or '.join(self.routes)}."
+        return Finding(Outcome.NOT_MET, reason, _order(facts))
+
+    def describe(self) -> str:
+        return f"the order states the route {' or '.join(self.routes)}"
+
+
+def _given(statements: Sequence[Statement], facts: Facts) -> list[Statement]:
+    """Return the statements that show that a product was given before the service date."""
+    before = [s for s in statements if s.when is None or s.when.first < facts.as_of]
+    done = [s for s in before if s.kind in {"procedure", "administration"} and s.phase == "done"]
+    return done + [s for s in before if s.kind == "medication" and s.phase == "past"]
+
+
+def _beyond_one_course(earlier: Sequence[Statement], facts: Facts) -> bool:
+    """Whether the earlier administrations of the ordered product leave no room for this one in the same course."""
+    course = facts.order.course
+    if course is None or course.administrations is None or not earlier:
+        return False
+    undated = any(s.when is None for s in earlier)
+    count = distinct_days(s.when for s in earlier if s.when) + undated
+    if count >= course.administrations:
+        return True
+    if course.within_days is None or undated:
+        return False
+    start = facts.as_of - timedelta(course.within_days)
+    return any(s.when and s.when.last < start for s in earlier)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstCourse(Check):
+    """No earlier course of the same product is on record; doses of one labelled course are one course."""
+
+    key: ClassVar[str] = "first_course"
+
+    def evaluate(self, facts: Facts) -> Finding:
+        earlier = _given(facts.of(f"therapy:{facts.order.therapy}"), facts)
+        sure = [s for s in earlier if s.confirmed]
+        if _beyond_one_course(sure, facts):
+            return fails(f"An earlier course of this product is on record ({dates(sure)}).", sure)
+        if _beyond_one_course(earlier, facts):
+            return unclear(f"An earlier order of this product may have been given ({dates(earlier)}).", earlier)
+        text = f"Earlier doses belong to this course ({dates(sure)})." if sure else "No earlier course is on record."
+        return holds(text, sure)
+
+    def describe(self) -> str:
+        return "no earlier course of the same product is on record"
+
+    @property
+    def records(self) -> frozenset[Records]:
+        return frozenset({"procedures", "medication-administrations", "medication-requests"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierTherapy(Check):
+    """One of these therapies was given before, other than the doses of the course that is ordered."""
+
+    key: ClassVar[str] = "earlier_therapy"
+    therapies: tuple[str, ...] = option("therapies", "the therapies that count")
+    excepting: tuple[str, ...] = option("therapies", "therapies among them that do not", default=())
+
+    def evaluate(self, facts: Facts) -> Finding:
+        found = [s for therapy in self._counted() for s in self._earlier(therapy, facts)]
+        sure = [s for s in found if s.confirmed]
+        if sure:
+            return holds(f"An earlier cell or gene therapy is on record ({dates(sure)}).", sure)
+        if found:
+            return unclear(f"An earlier order of such a therapy may have been given ({dates(found)}).", found)
+        return nothing("No earlier cell or gene therapy found.")
+
+    def describe(self) -> str:
+        return "a cell or gene therapy of the registry was given before, other than doses of this course"
+
+    @property
+    def records(self) -> frozenset[Records]:
+        return frozenset({"procedures", "medication-administrations", "medication-requests"})
+
+    def _counted(self) -> list[str]:
+        return [therapy for therapy in self.therapies if therapy not in self.excepting]
+
+    @staticmethod
+    def _earlier(therapy: str, facts: Facts) -> list[Statement]:
+        given = _given(facts.of(f"therapy:{therapy}"), facts)
+        if therapy != facts.order.therapy or _beyond_one_course([s for s in given if s.confirmed], facts):
+            return given
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualifiedCentre(Check):
+    """A facility of the order stands in the treatment-centre registry for the product on the service date."""
+
+    key: ClassVar[str] = "qualified_centre"
+
+    def evaluate(self, facts: Facts) -> Finding:
+        standing = facts.centre
+        if standing is None or standing.state == "unnamed":
+            return nothing("The order names no facility with an NPI or CCN.")
+        outcome = {"listed": Outcome.MET, "excluded": Outcome.NOT_MET, "not-listed": Outcome.UNDOCUMENTED}
+        return Finding(outcome[standing.state], standing.reason, in_order(standing.evidence))
+
+    def describe(self) -> str:
+        return "a facility of the order is registered as a treatment centre for the product"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledDiagnosis(Check):
+    """The chart holds the label's diagnosis. The order's own reason can contradict it, but not replace it."""
+
+    key: ClassVar[str] = "labelled_diagnosis"
+    scalar: ClassVar[str | None] = "value_set"
+    value_set: tuple[str, ...] = option("value sets", "the diagnosis of the label")
+
+    def evaluate(self, facts: Facts) -> Finding:
+        found = [s for s in facts.of(*self.value_set) if s.kind == "condition"]
+        current = [s for s in found if s.phase == "current" and s.confirmed]
+        others = self._other_reasons(facts)
+        names = named(self.value_set)
+        if current and others:
+            finding = unclear(
+                f"Recorded: {names}; the order gives another diagnosis as its reason.", current, conflict=True
+            )
+            return Finding(finding.outcome, finding.reason, in_order([*finding.evidence, *others]), conflict=True)
+        if current:
+            return holds(f"Recorded: {names} ({dates(current)}).", current)
+        if others:
+            reason = f"Not recorded: {names}; the order gives another diagnosis as its reason."
+            return Finding(Outcome.NOT_MET, reason, in_order(others))
+        if found:
+            return unclear(f"Recorded, but not confirmed or no longer current: {names}.", found)
+        return nothing(f"Not found as a current condition: {names}.")
+
+    def describe(self) -> str:
+        return f"{named(self.value_set)} is a current diagnosis"
+
+    @property
+    def records(self) -> frozenset[Records]:
+        return frozenset({"conditions"})
+
+    def _other_reasons(self, facts: Facts) -> list[Evidence]:
+        """Return the diagnoses that the order gives as its reasons, when none of them is the label's."""
+        diagnoses = [r for r in facts.order.reasons if r.diagnosis]
+        if any(r.concepts.intersection(self.value_set) for r in facts.order.reasons):
+            return []
+        return [r.evidence for r in diagnoses]

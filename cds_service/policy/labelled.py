@@ -1,0 +1,83 @@
+"""A criterion that points to a label, as the ordered product's label on the service date words and checks it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cds_service.policy.document import Assumption, Criterion
+from cds_service.policy.finding import Finding
+from cds_service.policy.label import Label, Labels, LabelSection, LabelVersion
+from cds_service.policy.outcome import Outcome
+from fhir_mappings.facts import Facts
+
+_OF_THE_LABEL = "label:"
+"""Keeps the assumptions of a label apart from those of a policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A criterion ready to be judged: its checks, its assumptions, and the finding where no check is needed."""
+
+    criterion: Criterion
+    assumptions: Mapping[str, Assumption]
+    finding: Finding | None = None
+
+
+def labelled(criterion: Criterion, facts: Facts, assumptions: Mapping[str, Assumption], labels: Labels) -> Labelled:
+    """Return the criterion with the checks of the label section that it points to, if it points to one."""
+    if criterion.from_label is None:
+        return Labelled(criterion, assumptions)
+    label = labels.of(facts.order.therapy)
+    version = label.on(facts.as_of) if label else None
+    if label is None or version is None:
+        return Labelled(criterion, assumptions, _open(_why_none(label, facts)))
+    section = version.sections[criterion.from_label]
+    if section.missing:
+        return Labelled(criterion, assumptions, _open(f"The label on record does not tell: {section.text}"))
+    known = {**assumptions, **{_OF_THE_LABEL + name: a for name, a in label.assumptions.items()}}
+    if not section.is_verified:
+        known[_OF_THE_LABEL] = Assumption(
+            _OF_THE_LABEL, f"The {section.name} of the label is known from memory only; nobody verified it."
+        )
+    finding = Finding(Outcome.MET, section.text) if section.rule is None and not criterion.checks() else None
+    return Labelled(_with_section(criterion, section, version), known, finding)
+
+
+def boxed_warnings(facts: Facts, labels: Labels) -> tuple[str, ...]:
+    """Return a notice for each boxed warning of the label in force."""
+    label = labels.of(facts.order.therapy)
+    version = label.on(facts.as_of) if label else None
+    if version is None:
+        return ()
+    return tuple(
+        f"boxed warning: {w.text}" + (" (from memory, not verified)" if w.verified.startswith("unverified") else "")
+        for w in version.boxed_warnings
+    )
+
+
+def _why_none(label: Label | None, facts: Facts) -> str:
+    if label is None:
+        return "This library holds no label of the ordered product."
+    return f"The label on record begins on {label.versions[0].first_day}, after the service date ({facts.as_of})."
+
+
+def _open(reason: str) -> Finding:
+    return Finding(Outcome.UNDOCUMENTED, reason)
+
+
+def _with_section(criterion: Criterion, section: LabelSection, version: LabelVersion) -> Criterion:
+    words = f"{criterion.text} Label from {version.first_day}: {section.text}"
+    assumes = () if section.is_verified else (_OF_THE_LABEL,)
+    if section.rule is None:
+        return replace(criterion, text=words, assumes=(*criterion.assumes, *assumes))
+    return replace(
+        criterion,
+        text=words,
+        settled_by=section.rule.settled_by or criterion.settled_by,
+        met_when=section.rule.met_when,
+        excluded_when=section.rule.excluded_when,
+        review_when=section.rule.review_when,
+        silence=section.rule.silence,
+        assumes=(*criterion.assumes, *(_OF_THE_LABEL + name for name in section.rule.assumes), *assumes),
+    )
