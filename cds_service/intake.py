@@ -18,6 +18,9 @@ NOT_FHIR = "was not sent in a form that can be read"
 _ORDERS = ("Request", "Order", "Prescription")
 """How the names of the FHIR types end that are orders."""
 
+_SENT_WITH_ORDERS = frozenset({"Medication", "Organization", "Location", "PractitionerRole"})
+"""What draft orders refer to and bring along."""
+
 
 class Taken(NamedTuple):
     """What one prefetch value held: the types of its resources, draft orders not counted, and why it is not whole."""
@@ -36,7 +39,7 @@ class Intake:
         self.resources: dict[str, list[Resource]] = {}
         self.unreadable: list[Unreadable] = []
         for resource in draft_orders:
-            if resource["resourceType"] in {"Medication", "Organization"}:
+            if resource["resourceType"] in _SENT_WITH_ORDERS:
                 self.add(resource, "context.draftOrders", "context.draftOrders")
 
     def add(self, resource: Resource, where: str, path: str, links: Mapping[str, str] = NO_LINKS) -> bool:

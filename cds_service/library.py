@@ -43,6 +43,10 @@ class Library:
         """The router over these documents and payers."""
         return Router(self.documents, self.payers)
 
+    def payer_name(self, payer: str) -> str:
+        """Return the label of a payer by its id."""
+        return self.payers.by_id[payer].label
+
     def versions(self, policy: str) -> tuple[PolicyDocument, ...]:
         """Return the versions of one policy, oldest first; empty when the library does not hold it."""
         return tuple(d for d in self.documents if d.id.casefold() == policy.casefold())
@@ -92,7 +96,7 @@ def load_labels(folder: Path, known: Known) -> Labels:
 
 
 def load_file(path: Path, known: Known) -> PolicyDocument:
-    """Return the document in a file; the file's name must say policy and first day, as the document does."""
+    """Return the document in a file; raise PolicyError for anything that is not right."""
     return load_document(text_of(path), str(path), known)
 
 

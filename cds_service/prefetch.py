@@ -6,8 +6,9 @@ EHR reports (ask the FHIR server) or data; a Bundle with a next page is only a p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 
 from cds_service import bundles
@@ -15,6 +16,7 @@ from cds_service.errors import NothingToGoOn
 from cds_service.fhir_client import Reader
 from cds_service.hook_request import HookRequest
 from cds_service.intake import IN_PART, Intake
+from fhir_mappings import facilities
 from fhir_mappings.chart import TYPE_OF, Chart, Resource
 from fhir_mappings.facts import Records, Unreadable
 
@@ -48,6 +50,7 @@ MAX_REFERENCES = 20
 
 _RECORDS_OF: Mapping[str, Records] = MappingProxyType({kind: records for records, kind in TYPE_OF.items()})
 _ABOUT_THE_PATIENT = frozenset(KEY_OF) - {"coverage"}
+_CLINICAL = _ABOUT_THE_PATIENT - {"patient"}
 _REFERENCES: Mapping[Records, tuple[str, str, str]] = MappingProxyType(
     {
         "coverage": ("Coverage", "payor", "Organization"),
@@ -55,6 +58,7 @@ _REFERENCES: Mapping[Records, tuple[str, str, str]] = MappingProxyType(
     }
 )
 """What some records only refer to, and nobody can be judged without: the payer's name, the drug."""
+_FACILITIES = frozenset({"Organization", "Location", "PractitionerRole", "Encounter"})
 
 
 def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | None) -> Chart:
@@ -70,6 +74,8 @@ def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | N
         wanted: list[Records] = [r for r in KEY_OF if r in needs and missing[r]]
         missing |= _fetch(request.patient_id, wanted, reader, intake)
         _fetch_references(request, needs, reader, intake)
+        if needs & _CLINICAL:
+            _fetch_facilities(request, reader, intake)
     supplied = frozenset(records for records, reason in missing.items() if reason is None)
     reasons: dict[Records, str] = {records: reason for records, reason in missing.items() if reason is not None}
     if needs & _ABOUT_THE_PATIENT and not _is_about_somebody(supplied, intake):
@@ -81,6 +87,7 @@ def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | N
         supplied=supplied,
         missing=MappingProxyType(reasons),
         unreadable=tuple(intake.unreadable),
+        encounter_id=request.encounter_id,
     )
 
 
@@ -148,7 +155,8 @@ def _fetch_references(request: HookRequest, needs: frozenset[Records], reader: R
     references: dict[str, bool] = {}
     for records, (holder, member, kind) in _REFERENCES.items():
         if records in needs:
-            absent = _absent(request, intake, holder, member, kind)
+            pointers = [p for r in intake.resources.get(holder, ()) for p in _listed(r.get(member))]
+            absent = _absent(intake, _relative(request, pointers, {kind}), {kind})
             references |= dict(list(absent.items())[:MAX_REFERENCES])
             if len(absent) > MAX_REFERENCES:
                 intake.unreadable.append(Unreadable(kind, f"only {MAX_REFERENCES} of those referred to were looked up"))
@@ -159,23 +167,52 @@ def _fetch_references(request: HookRequest, needs: frozenset[Records], reader: R
             intake.unreadable.append(Unreadable(reference, f"it could not be retrieved: {fetched.problem}"))
 
 
-def _absent(request: HookRequest, intake: Intake, holder: str, member: str, kind: str) -> dict[str, bool]:
-    """Return the references, relative to the FHIR server, that lead to resources nobody sent, and which have a display.
+def _fetch_facilities(request: HookRequest, reader: Reader, intake: Intake) -> None:
+    """Look up where the orders are to be carried out: what they refer to, and then what that refers to.
+
+    The encounter is asked only where no order names a facility. A failure is no notice of its own: an order whose
+    facility is not known says so.
+    """
+    pointers = _to_facilities(request.draft_orders)
+    if not pointers and request.encounter_id:
+        pointers = [{"reference": f"Encounter/{request.encounter_id}"}]
+    for _ in range(2):
+        wanted = _relative(request, pointers, _FACILITIES)
+        absent = list(_absent(intake, wanted, _FACILITIES))[:MAX_REFERENCES]
+        for fetched in reader.many(absent).values():
+            for resource in fetched.resources:
+                intake.add(resource, "the FHIR server's answer for a reference", "fhirServer")
+        held = (resource for kind in _FACILITIES for resource in intake.resources.get(kind, ()))
+        pointers = _to_facilities([r for r in held if f"{r['resourceType']}/{r.get('id')}" in wanted])
+
+
+def _to_facilities(holders: Iterable[Resource]) -> list[Mapping[str, Any]]:
+    return [p for r in holders for p, named_as in facilities.pointers(r) if named_as != "encounter"]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _relative(request: HookRequest, pointers: Iterable[object], kinds: Collection[str]) -> dict[str, bool]:
+    """Return the references to resources of some types, relative to the FHIR server, and which have a display.
 
     One with a display can be told without its resource; the resource may say more, but its lack is not worth a notice.
     """
     base = (request.fhir_server or "").rstrip("/") + "/"
     wanted: dict[str, bool] = {}
-    for resource in intake.resources.get(holder, ()):
-        targets = resource.get(member)
-        for target in targets if isinstance(targets, list) else [targets]:
-            if isinstance(target, Mapping) and isinstance(target.get("reference"), str):
-                parts = target["reference"].removeprefix(base).split("/")
-                if parts[0] == kind and len(parts) > 1:
-                    wanted[f"{kind}/{quote(parts[1], safe='')}"] = bool(target.get("display"))
-    for resource in intake.resources.get(kind, ()):
-        wanted.pop(f"{kind}/{resource.get('id')}", None)
+    for pointer in pointers:
+        if isinstance(pointer, Mapping) and isinstance(pointer.get("reference"), str):
+            parts = pointer["reference"].removeprefix(base).split("/")
+            if parts[0] in kinds and len(parts) > 1:
+                wanted[f"{parts[0]}/{quote(parts[1], safe='')}"] = bool(pointer.get("display"))
     return wanted
+
+
+def _absent(intake: Intake, wanted: Mapping[str, bool], kinds: Collection[str]) -> dict[str, bool]:
+    """Return those of the references that lead to resources nobody sent."""
+    sent = {f"{kind}/{resource.get('id')}" for kind in kinds for resource in intake.resources.get(kind, ())}
+    return {reference: named for reference, named in wanted.items() if reference not in sent}
 
 
 def _is_about_somebody(supplied: frozenset[Records], intake: Intake) -> bool:

@@ -63,7 +63,9 @@ def answer(
         request.fhir_server, request.access_token, allowed=settings.fhir_servers, deadline=settings.fetch_deadline
     )
     found = triage(request, reader)
-    context = render.Context(settings.base_url or base_url, services.new_id, therapies.display_name)
+    context = render.Context(
+        settings.base_url or base_url, services.new_id, therapies.display_name, services.library.payer_name
+    )
     unread = [render.unidentified(order, reason, today, context) for order, reason in found.unread]
     if not found.known or not _worth_reading(request, found.known, services, reader, today):
         return {"cards": unread}
@@ -161,4 +163,6 @@ def _code_offered(
     order = next((r for r in chart.draft_orders if reference_to(r) == found.order.reference), None)
     changed = suggestion.with_code(order, asked.instead_of, product.hcpcs[0]) if order is not None else None
     if changed is not None:
-        yield suggestion.product_code(changed, product.hcpcs[0], found.order.therapy, selection.payer.label, context)
+        yield suggestion.product_code(
+            changed, product.hcpcs[0], found.order.therapy, selection.brand or selection.payer.label, context
+        )

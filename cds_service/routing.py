@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
@@ -38,6 +38,8 @@ class Selected:
     payer: Payer
     line: Line | None = None
     coverage: str | None = None
+    brand: str | None = None
+    """The payer's name as the member knows it; None for a policy that is shown for reference."""
     notices: tuple[str, ...] = ()
 
 
@@ -50,6 +52,7 @@ class Elsewhere:
     payer: Payer | None
     line: Line | None = None
     coverage: str | None = None
+    brand: str | None = None
     policy: PolicyDocument | None = None
     notices: tuple[str, ...] = ()
 
@@ -77,7 +80,7 @@ class Payers:
     def __init__(self, payers: Iterable[Payer]) -> None:
         self.by_id = {payer.id: payer for payer in payers}
         self._by_identifier = {i: p for p in self.by_id.values() for i in p.identifiers}
-        names = [(normalised(name), payer) for payer in self.by_id.values() for name in payer.names]
+        names = [(normalised(name), payer, name) for payer in self.by_id.values() for name in payer.names]
         self._names = sorted(names, key=lambda entry: (-len(entry[0]), entry[0]))
 
     def find(self, insurance: Insurance) -> Payer | None:
@@ -85,10 +88,22 @@ class Payers:
         for identifier in insurance.payer_identifiers:
             if identifier in self._by_identifier:
                 return self._by_identifier[identifier]
-        for known, payer in self._names:
-            if any(f" {known} " in f" {normalised(name)} " for name in insurance.payer_names):
-                return payer
-        return None
+        return next((payer for payer, _ in self._named(insurance)), None)
+
+    def brand(self, insurance: Insurance) -> str | None:
+        """Return the name by which people know the payer of a coverage, with the payer's own where they differ."""
+        payer = self.find(insurance)
+        if payer is None:
+            return None
+        name = next((name for found, name in self._named(insurance) if found is payer), payer.label)
+        return name if normalised(payer.label) in normalised(name) else f"{name} ({payer.label})"
+
+    def _named(self, insurance: Insurance) -> Iterator[tuple[Payer, str]]:
+        """Yield the payers that a coverage names, with the known name, the longest name first."""
+        spoken = [f" {normalised(name)} " for name in insurance.payer_names]
+        for known, payer, name in self._names:
+            if any(f" {known} " in words for words in spoken):
+                yield payer, name
 
     def lineage(self, payer: Payer) -> list[Payer]:
         """Return the payer and its parents, the most specific first."""
@@ -157,9 +172,10 @@ class Router:
             versions = [d for d in self.documents if d.payer == candidate.id and _covers(d, therapy, line)]
             if versions:
                 chosen = self._version(versions, therapy, payer, line, on)
-                return replace(chosen, coverage=insurance.reference)
+                return replace(chosen, coverage=insurance.reference, brand=self.payers.brand(insurance))
         because = f"This library holds no policy of {payer.label} for this therapy."
-        return Elsewhere("The payer's own policy", because, payer, line, insurance.reference)
+        brand = self.payers.brand(insurance)
+        return Elsewhere("The payer's own policy", because, payer, line, insurance.reference, brand)
 
     def _version(
         self, versions: list[PolicyDocument], therapy: str, payer: Payer, line: Line | None, on: date

@@ -44,6 +44,8 @@ class Chart:
     supplied: frozenset[Records] = frozenset()
     missing: Mapping[Records, str] = field(default_factory=lambda: MappingProxyType({}))
     unreadable: tuple[Unreadable, ...] = ()
+    encounter_id: str | None = None
+    """The encounter in which the orders are written."""
 
     def of_type(self, resource_type: str) -> tuple[Resource, ...]:
         """Return the chart's resources of one FHIR type, draft orders not among them."""

@@ -37,10 +37,10 @@ def read(resource: Resource) -> Reading | None:
         return unreadable(resource, UNREAD_CODE) if described.unread else None
     if is_modified(resource):
         return unreadable(resource, MODIFIED)
+    if is_refuted(resource):
+        return None
     verification = _tokens(resource.get("verificationStatus"))
     clinical = _tokens(resource.get("clinicalStatus"))
-    if verification & _REFUTED:
-        return None
     odd = bool(verification and not verification & {"confirmed", *_UNSURE})
     odd = odd or bool(clinical and not clinical & (_PAST | _CURRENT))
     onset = moment(*_onset(resource))
@@ -59,6 +59,11 @@ def read(resource: Resource) -> Reading | None:
     )
     unread_date = UNREAD_DATE if onset.unread or until.unread else None
     return evidence(resource, [statement], unread_date, UNKNOWN_STATUS if odd else None)
+
+
+def is_refuted(resource: Resource) -> bool:
+    """Whether a Condition is refuted or was entered in error."""
+    return bool(_tokens(resource.get("verificationStatus")) & _REFUTED)
 
 
 def _tokens(concept: object) -> set[str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
 
-from fhir_mappings import attestations, coverage, patient
+from fhir_mappings import attestations, coverage, facilities, patient, reasons
 from fhir_mappings.chart import Chart
-from fhir_mappings.facts import Attestation, Facts, Insurance, Order, Reason, Records, Statement, Unreadable
+from fhir_mappings.facts import Attestation, Facts, Insurance, Order, Records, Statement, Unreadable
 from fhir_mappings.json_fields import Lookup
 from fhir_mappings.walk import Found, lookup_of, walk
 
@@ -27,6 +27,10 @@ class Record:
     missing: Mapping[Records, str] = field(default_factory=lambda: MappingProxyType({}))
     unreadable: tuple[Unreadable, ...] = ()
     quality: tuple[Unreadable, ...] = ()
+    lookup: Lookup = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """The resources that orders refer to: their reasons and facilities."""
+    encounter: str | None = None
+    """The reference to the encounter in which the orders are written."""
 
 
 def read_chart(chart: Chart, questions: Collection[str] | None = None) -> Record:
@@ -47,6 +51,8 @@ def read_chart(chart: Chart, questions: Collection[str] | None = None) -> Record
         missing=chart.missing,
         unreadable=(*chart.unreadable, *found.unreadable),
         quality=tuple(found.quality),
+        lookup=lookup,
+        encounter=f"Encounter/{chart.encounter_id}" if chart.encounter_id else None,
     )
 
 
@@ -76,13 +82,15 @@ def _insurances(chart: Chart, lookup: Lookup, found: Found) -> Iterable[Insuranc
 
 def facts(record: Record, order: Order, as_of: date) -> Facts:
     """Return what a policy may ask about one order on one day. The order itself is no evidence for itself."""
+    order = reasons.completed(order, record.statements, record.lookup)
+    order = facilities.completed(order, record.lookup, record.encounter, as_of)
     birth, doubt = patient.birth_on(record.person, as_of)
     quality = tuple(note for note in record.quality if note.reference != order.reference)
     if doubt is not None and record.person.evidence is not None:
         quality += (Unreadable(record.person.evidence.reference, doubt),)
     return Facts(
         as_of=as_of,
-        order=_with_reasons(order, record.statements),
+        order=order,
         birth=birth,
         female=record.person.female,
         deceased=patient.is_deceased(record.person, as_of),
@@ -107,22 +115,3 @@ def _on(statement: Statement, day: date) -> Statement:
     """Return a condition as past when its abatement lies before the day."""
     is_over = statement.kind == "condition" and statement.until is not None and statement.until.last < day
     return replace(statement, phase="past") if is_over and statement.phase == "current" else statement
-
-
-def _with_reasons(order: Order, statements: Iterable[Statement]) -> Order:
-    """Add what the chart says of the conditions and other resources that are the order's reasons."""
-    pointed_at = {reason.evidence.reference for reason in order.reasons} - {order.reference}
-    if not pointed_at:
-        return order
-    known: dict[str, frozenset[str]] = {}
-    for statement in statements:
-        reference = statement.evidence.reference
-        if reference in pointed_at:
-            known[reference] = known.get(reference, frozenset()) | statement.concepts
-    reasons = tuple(_with_concepts(reason, known) for reason in order.reasons)
-    return replace(order, reasons=reasons, says=order.says.union(*known.values()))
-
-
-def _with_concepts(reason: Reason, known: Mapping[str, frozenset[str]]) -> Reason:
-    added = known.get(reason.evidence.reference)
-    return replace(reason, concepts=reason.concepts | added) if added else reason

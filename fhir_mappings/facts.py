@@ -153,8 +153,11 @@ Route = Literal[
     "subcutaneous",
     "surgical",
     "intra-articular",
+    "subcutaneous",
+    "intramuscular",
+    "oral",
 ]
-"""How a product is given, as far as labels of cell and gene therapies tell routes apart."""
+"""How a product is given: the routes that labels of cell and gene therapies tell apart, and common other ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,8 @@ class Facility:
     evidence: Evidence
     qualified_for: frozenset[str] = frozenset()
     """Therapies for which the facility's own record carries a treatment-centre qualification (Plan-Net)."""
+    named_as: Literal["performer", "dispenser", "encounter"] = "performer"
+    """By what the order leads to it; performers and locations count first, the others where there is none of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from fhir_mappings import codes, devices, medications, therapies
+from fhir_mappings import codes, devices, facilities, medications, products, reasons, routes, therapies
 from fhir_mappings.chart import Resource
 from fhir_mappings.dates import Moment
 from fhir_mappings.descriptions import UNDESCRIBED, Description, describe, matches
-from fhir_mappings.facts import Evidence, Order, Reason
-from fhir_mappings.json_fields import (
-    Lookup,
-    is_true,
-    items,
-    objects,
-    one_object,
-    reference_to,
-    resolve,
-    target,
-    text,
-    token,
-)
+from fhir_mappings.facts import Order, Reason
+from fhir_mappings.json_fields import Lookup, is_true, objects, reference_to, text, token
 from fhir_mappings.procedures import occurrence
 from fhir_mappings.resources import MODIFIED, UNREAD_DATE, is_modified, problem
 
@@ -40,7 +29,8 @@ class NeedsMedication(NamedTuple):
 def read(resource: Resource, lookup: Lookup) -> Order | NeedsMedication | None:
     """Return the order; None when it is for no known therapy, is over, or says not to do it.
 
-    ``lookup`` may hold Medications and Devices. Never raises.
+    ``lookup`` may hold what it refers to: Medications, Devices, facilities. What else the chart knows of its reasons
+    and facilities is added by ``extract.facts``. Never raises.
     """
     kind = text(resource.get("resourceType"))
     if kind not in _SCOPES or is_true(resource.get("doNotPerform")) or token(resource.get("status")) in _OVER:
@@ -51,18 +41,23 @@ def read(resource: Resource, lookup: Lookup) -> Order | NeedsMedication | None:
         if unresolved is None or described != UNDESCRIBED:
             return None
         return NeedsMedication(reference_to(resource), unresolved)
-    reasons = tuple(_reasons(resource))
+    why = tuple(reasons.read(resource))
     when = occurrence(resource)
+    coded = tuple(dict.fromkeys(c for coding in described.codings if (c := codes.canonical(*coding))))
     return Order(
         reference=reference_to(resource),
         therapy=recognised.therapy,
         display=described.display or recognised.therapy,
         identified=recognised.identified,
         concepts=recognised.concepts | matches(described, _SCOPES[kind]).concepts,
-        says=_says(resource, described, reasons),
-        codes=tuple(dict.fromkeys(c for coding in described.codings if (c := codes.canonical(*coding)))),
-        reasons=reasons,
+        says=_says(resource, described, why),
+        codes=coded,
+        reasons=why,
         service_date=when.when,
+        routes=routes.stated(resource, coded),
+        course=products.course(recognised.therapy),
+        approval=products.approval(recognised.therapy),
+        facilities=facilities.of_order(resource, lookup, when.when.first if when.when else None),
         notices=(*recognised.notices, *_notices(resource, when)),
     )
 
@@ -75,27 +70,9 @@ def _described(kind: str, resource: Resource, lookup: Lookup) -> tuple[Descripti
     return describe(resource.get("code")) + describe(resource.get("orderDetail")), None
 
 
-def _reasons(resource: Resource) -> Iterator[Reason]:
-    """Yield the coded reasons, then the ones that refer to something; facts() adds what the chart says of those."""
-    reference = reference_to(resource)
-    for concept in items(resource.get("reasonCode")):
-        described = describe(concept)
-        if described != UNDESCRIBED:
-            yield Reason(_meaning(described), Evidence(reference, described.display))
-    for pointer in objects(resource.get("reasonReference")):
-        found = one_object(resolve(pointer, resource, {}))
-        described = describe(pointer.get("display")) + describe(found.get("code"))
-        source = target(pointer) or reference
-        yield Reason(_meaning(described), Evidence(reference if source.startswith("#") else source, described.display))
-
-
-def _meaning(described: Description) -> frozenset[str]:
-    return matches(described, "reasons").concepts | matches(described, "conditions").concepts
-
-
-def _says(resource: Resource, described: Description, reasons: tuple[Reason, ...]) -> frozenset[str]:
+def _says(resource: Resource, described: Description, why: tuple[Reason, ...]) -> frozenset[str]:
     """Return the value sets of the reasons, and those whose words stand in name, reasons or notes."""
-    said: set[str] = set().union(*(reason.concepts for reason in reasons))
+    said: set[str] = set().union(*(reason.concepts for reason in why))
     for words in (*described.texts, *describe(resource.get("reasonCode")).texts, *_free_text(resource)):
         for scope in ("orders", "reasons"):
             said |= codes.match_words(words, scope).concepts

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from fhir_mappings.dates import date_range
-from fhir_mappings.facts import DateRange
+from fhir_mappings.facts import Approval, Course, DateRange
 from fhir_mappings.listings import ListedCode, fields, listed_codes, texts
 from fhir_mappings.systems import DATA, read_yaml
 
-_FACTS = ("approval_note", "one_time", "administrations_per_course", "course_note", "max_doses", "cgt_access_model")
+UNIDENTIFIED = "unidentified-biologic"
+"""The therapy of an order that has only an unlisted code."""
+
+State = Literal["approved", "not-approved", "undetermined"]
+
+_SECTIONS: Mapping[str, State] = MappingProxyType(
+    {"products": "approved", "not_approved": "not-approved", "undetermined": "undetermined"}
+)
+_FACTS = (
+    *("approval_note", "one_time", "administrations_per_course", "course_days", "course_note", "max_doses"),
+    "cgt_access_model",
+)
 
 
 class ProductCode(NamedTuple):
@@ -34,7 +47,7 @@ class SharedName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One product of the registry, or one that is known not to be approved (``approved`` is None)."""
+    """One product of the registry, or one that is not approved or of which that is not known (see ``state``)."""
 
     id: str
     brand: str | None
@@ -44,12 +57,18 @@ class Product:
     names: tuple[str, ...]
     exact_names: tuple[str, ...]
     codes: tuple[ProductCode, ...]
+    state: State
     approved: DateRange | None = None
-    """The day of the first FDA approval, or the month or year in which it was."""
+    """The day of the first FDA approval, or the month or year in which it was. A missing date is no approval."""
     approval_note: str | None = None
+    """What else is known of the approval, in whole sentences."""
+    discontinued: str | None = None
+    """Since when it is no longer marketed: an ISO date, month or year."""
     one_time: bool = False
     administrations_per_course: int | None = None
     """How many administrations make one labelled course; None when the label sets no number."""
+    course_days: int | None = None
+    """The days in which the administrations of a course lie; None when the label sets no limit that we know."""
     course_note: str | None = None
     max_doses: int | None = None
     cgt_access_model: bool = False
@@ -72,8 +91,27 @@ def product(therapy: str) -> Product | None:
     return registry()[0].get(therapy)
 
 
+def approval(therapy: str) -> Approval | None:
+    """Return what the registry says of a therapy's approval; None when the therapy is not one product."""
+    if therapy == UNIDENTIFIED:
+        return Approval("unidentified")
+    one = product(therapy)
+    if one is None:
+        return None
+    market = f"It has not been marketed since {one.discontinued}." if one.discontinued else None
+    return Approval(one.state, one.approved, " ".join(filter(None, (one.approval_note, market))) or None)
+
+
+def course(therapy: str) -> Course | None:
+    """Return what makes one labelled course; None when the therapy is not one approved product."""
+    one = product(therapy)
+    if one is None or one.state != "approved":
+        return None
+    return Course(one.administrations_per_course or one.max_doses, one.course_days)
+
+
 def products() -> tuple[Product, ...]:
-    """Return all products, those known not to be approved last."""
+    """Return all products, those not (known to be) approved last."""
     return tuple(registry()[0].values())
 
 
@@ -87,10 +125,11 @@ def read_products(path: Path) -> tuple[dict[str, Product], tuple[SharedName, ...
     """Read the registry; ValueError naming the file, the product and what is wrong with it."""
     found = read_yaml(path)
     try:
-        found = fields(found, {"products", "shared_names", "not_approved"}, {"sources"})
+        found = fields(found, {"shared_names", *_SECTIONS}, {"sources"})
         listed: dict[str, Product] = {}
-        for entry in found["products"] + found["not_approved"]:
-            _add(listed, _product(entry))
+        for section, state in _SECTIONS.items():
+            for entry in found[section]:
+                _add(listed, _product(entry, state))
         return listed, tuple(_shared(entry, listed) for entry in found["shared_names"])
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
@@ -102,12 +141,12 @@ def _add(listed: dict[str, Product], one: Product) -> None:
     listed[one.id] = one
 
 
-def _product(entry: Any) -> Product:
-    others = {"approved", "codes", "exact_names", "earlier_product", *_FACTS}
+def _product(entry: Any, state: State) -> Product:
+    others = {"approved", "discontinued", "codes", "exact_names", "earlier_product", *_FACTS}
     found = fields(entry, {"id", "brand", "generic", "class", "names"}, others)
-    approved = date_range(found.get("approved"))
-    if "approved" in found and approved is None:
-        raise ValueError(f"{found['id']}: {found['approved']!r} is no date in quotes")
+    for name in ("approved", "discontinued"):
+        if name in found and date_range(found[name]) is None:
+            raise ValueError(f"{found['id']}: {found[name]!r} is no date in quotes")
     return Product(
         id=found["id"],
         brand=found["brand"],
@@ -116,7 +155,9 @@ def _product(entry: Any) -> Product:
         names=texts(found["names"]),
         exact_names=texts(found.get("exact_names", ())),
         codes=tuple(code for group in found.get("codes", []) for code in _codes(group)),
-        approved=approved,
+        state=state,
+        approved=date_range(found.get("approved")),
+        discontinued=found.get("discontinued"),
         earlier_product=found.get("earlier_product", True),
         **{name: found[name] for name in _FACTS if name in found},
     )

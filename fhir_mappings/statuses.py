@@ -20,7 +20,7 @@ class Standing(NamedTuple):
 
 
 _CURRENT, _PAST, _DONE, _PLANNED = (Standing(phase) for phase in ("current", "past", "done", "planned"))
-_DOUBTFUL = {phase: Standing(phase, confirmed=False) for phase in ("current", "done", "planned")}
+_DOUBTFUL = {phase: Standing(phase, confirmed=False) for phase in ("current", "past", "done", "planned")}
 _RESULT: Mapping[str, Standing | None] = {
     "final": _DONE,
     "amended": _DONE,
@@ -57,9 +57,9 @@ STATUSES: Mapping[str, Mapping[str, Standing | None]] = MappingProxyType(
         "MedicationRequest": {
             "active": _CURRENT,
             "draft": _PLANNED,
-            "on-hold": _PAST,
             "completed": _PAST,
-            "stopped": _PAST,
+            "on-hold": _DOUBTFUL["past"],  # over for now; whether any of it was given does not show
+            "stopped": _DOUBTFUL["past"],
             "unknown": _DOUBTFUL["current"],
             "cancelled": None,
             "entered-in-error": None,

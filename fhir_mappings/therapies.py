@@ -88,11 +88,14 @@ def ids() -> frozenset[str]:
 
 
 def groups() -> dict[str, frozenset[str]]:
-    """Return the names that a policy may use for many therapies at once: what is approved, what is not, CAR-T."""
-    approved = [one for one in products.products() if one.approved]
+    """Return the names that a policy may use for many therapies at once.
+
+    ``unapproved-products`` are those that are not approved and those of which it is not known.
+    """
+    approved = [one for one in products.products() if one.state == "approved"]
     return {
         "cell-and-gene-products": frozenset(one.id for one in approved),
-        "unapproved-products": frozenset(one.id for one in products.products() if not one.approved),
+        "unapproved-products": frozenset(one.id for one in products.products() if one.state != "approved"),
         "car-t-products": frozenset(one.id for one in approved if one.kind == "CAR-T"),
     }
 

@@ -27,7 +27,7 @@ READERS: Mapping[str, Callable[[Resource, Lookup], Reading | None]] = MappingPro
         "MedicationAdministration": medications.read,
     }
 )
-_REFERRED_TO = ("Organization", "Medication", "Device")
+_REFERRED_TO = ("Organization", "Location", "PractitionerRole", "Encounter", "Medication", "Device", "Condition")
 
 
 class Found:

@@ -38,16 +38,16 @@ class Context:
     base_url: str
     new_id: Callable[[], str]
     therapy_name: Callable[[str], str]
+    payer_name: Callable[[str], str]
 
 
 def assessed(selected: Selected, assessment: Assessment, facts: Facts, context: Context) -> dict[str, Any]:
     """Return the card of an order that was held against a policy."""
     document, therapy = selected.document, context.therapy_name(facts.order.therapy)
+    issuer = context.payer_name(document.payer)
     notices = [*selected.notices, *assessment.notices, *_chart_notices(facts, assessment.results, document)]
     detail = [
-        _header(
-            facts, therapy, f"{document.id}, {document.title} ({selected.payer.label}, from {document.effective_from})"
-        ),
+        _header(facts, therapy, f"{document.id}, {document.title} ({issuer}, from {document.effective_from})"),
         *_criteria_lists(assessment.results),
         *_list("Assumptions", (a for r in assessment.results for a in r.assumptions)),
         *_list("The policy disagrees with itself", assessment.conflicts),
@@ -56,23 +56,23 @@ def assessed(selected: Selected, assessment: Assessment, facts: Facts, context: 
     ]
     extension = {
         **_order(facts),
-        "policy": _policy(document, selected.payer.label),
+        "policy": _policy(document, issuer),
         "basis": selected.basis,
         "outcome": assessment.outcome.value,
         "criteria": [_criterion(result) for result in assessment.results],
         "notices": notices,
         "conflicts": list(assessment.conflicts),
     }
-    summary = wording.summary(therapy, selected.payer.label, document.id, assessment)
+    summary = wording.summary(therapy, issuer, document.id, assessment)
     indicator = "info" if assessment.outcome is Outcome.MET else "warning"
-    return _card(context, summary, indicator, selected.payer.label, detail, extension, document)
+    return _card(context, summary, indicator, selected.brand or selected.payer.label, detail, extension, document)
 
 
 def elsewhere(selection: Elsewhere, facts: Facts, document_notices: Sequence[str], context: Context) -> dict[str, Any]:
     """Return the card of an order that a document governs which the library does not hold."""
     therapy = context.therapy_name(facts.order.therapy)
     notices = [*selection.notices, *document_notices, *facts.order.notices]
-    label = selection.payer.label if selection.payer else "Coverage criteria"
+    label = selection.brand or (selection.payer.label if selection.payer else "Coverage criteria")
     detail = [
         _header(facts, therapy, selection.document),
         selection.because,
@@ -92,11 +92,12 @@ def elsewhere(selection: Elsewhere, facts: Facts, document_notices: Sequence[str
 def unchecked(selected: Selected, facts: Facts, context: Context) -> dict[str, Any]:
     """Return the card of a policy that failed on this order: a failure is visible, never an empty answer."""
     document, therapy = selected.document, context.therapy_name(facts.order.therapy)
+    issuer = context.payer_name(document.payer)
     problem = "This service failed while checking the policy. Nothing was decided; check the criteria by hand."
     detail = [_header(facts, therapy, f"{document.id}, {document.title}"), problem, wording.ADVICE]
     extension = {
         **_order(facts),
-        "policy": _policy(document, selected.payer.label),
+        "policy": _policy(document, issuer),
         "basis": selected.basis,
         "outcome": Outcome.UNDOCUMENTED.value,
         "criteria": [
@@ -105,8 +106,8 @@ def unchecked(selected: Selected, facts: Facts, context: Context) -> dict[str, A
         ],
         "notices": [*selected.notices, problem],
     }
-    summary = wording.unchecked_summary(therapy, selected.payer.label, document.id)
-    return _card(context, summary, "warning", selected.payer.label, detail, extension, document)
+    summary = wording.unchecked_summary(therapy, issuer, document.id)
+    return _card(context, summary, "warning", selected.brand or selected.payer.label, detail, extension, document)
 
 
 def unidentified(order: str, reason: str, today: datetime.date, context: Context) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def product_code(changed: dict[str, Any], code: str, therapy: str, payer: str, c
     return {
         "uuid": context.new_id(),
         "summary": f"{name}: order it by its product-specific code {code}"[:139],
-        "detail": f"The payer asks for the product-specific code; order {code_span(changed.get('id'))} has an unlisted one.",
+        "detail": f"The payer asks for the product-specific code. {code_span(changed.get('id'))} has an unlisted one.",
         "indicator": "info",
         "source": {"label": payer, "url": context.base_url, "topic": TOPIC},
         "suggestions": [

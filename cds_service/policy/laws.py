@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
 
+from cds_service.policy.checks.check import Check
+from cds_service.policy.checks.status import Attested
 from cds_service.policy.document import Assumption, Criterion, PolicyDocument, letters
 from cds_service.policy.errors import PolicyError
 
@@ -78,10 +80,16 @@ def _assumptions(criteria: Sequence[Criterion], assumptions: Mapping[str, Assump
             yield "", f"the assumption {name} is used by no criterion.", "Use it or take it out."
 
 
+def _asks(check: Check) -> bool:
+    return isinstance(check, Attested) or any(_asks(child) for child in check.children())
+
+
 def _questions(document: PolicyDocument) -> Broken:
     for criterion in document.criteria.values():
         if criterion.question and criterion.question not in document.questions:
             yield criterion.id, f"the question {criterion.question} is not defined.", "Add it under `questions`."
+        if criterion.question is None and any(_asks(check) for check in criterion.checks()):
+            yield criterion.id, "only an answer settles `attested`, and no question is asked.", "Name its `question`."
     asked = {criterion.question for criterion in document.criteria.values()}
     for name in document.questions:
         if name not in asked:

@@ -76,19 +76,19 @@ def load_document(text: str, file: str, known: Known) -> PolicyDocument:
 
 def check_library(documents: Iterable[PolicyDocument]) -> None:
     """Raise PolicyError when two documents are open on one day for the same payer, line of business and therapy."""
-    seen: dict[tuple[object, ...], PolicyDocument] = {}
+    seen: dict[tuple[object, ...], list[PolicyDocument]] = {}
     for document in documents:
         for therapy in sorted(document.therapies()):
             for line in sorted(document.lines):
-                key = (document.payer, line, therapy)
-                other = seen.setdefault(key, document)
-                same_policy_later = other.id == document.id and other.effective_from != document.effective_from
-                if other is not document and not same_policy_later:
-                    raise PolicyError(
-                        f"{document.id} and {other.id} both govern {therapy} for {document.payer} ({line}).",
-                        f"Keep one, or give a later first day to a new version of the same policy ({other.file}).",
-                        file=document.file,
-                    )
+                others = seen.setdefault((document.payer, line, therapy), [])
+                for other in others:
+                    if other.id != document.id or other.effective_from == document.effective_from:
+                        raise PolicyError(
+                            f"{document.id} and {other.id} both govern {therapy} for {document.payer} ({line}).",
+                            f"Keep one, or give a later first day to a new version of the same policy ({other.file}).",
+                            file=document.file,
+                        )
+                others.append(document)
 
 
 def _mapping(node: Node | None, build: Callable[[str, Node], Any]) -> Mapping[str, Any]:

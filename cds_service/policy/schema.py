@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, get_args
 
 from cds_service.policy.checks import VOCABULARY, Check
-from cds_service.policy.document import LINES
+from cds_service.policy.document import LINES, SECTIONS
 from fhir_mappings.facts import Records
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -36,6 +36,7 @@ def schema(value_sets: frozenset[str], therapies: frozenset[str], payers: frozen
         "assumptions": _map({"anyOf": [_TEXT, _object({"text": _TEXT, "numbers": _NUMBERS}, ["text"])]}),
         "notices": _texts_or({"line": line, "therapies": therapy, "codes": _TEXTS, "under_age": {"type": "integer"}}),
         "conflicts": _texts_or({"therapies": therapy}),
+        "product_code": _object({"instead_of": _TEXTS, "text": _TEXT}, ["instead_of", "text"]),
     }
     root = _object(properties, ["policy", "title", "payer", "citation", "effective"])
     return {
@@ -84,6 +85,7 @@ def _criterion() -> dict[str, Any]:
             "excluded_when": _CHECK,
             "review_when": _CHECK,
             "silence": {"type": "array", "items": records},
+            "from_label": {"enum": list(SECTIONS)},
             "question": _TEXT,
             "assumes": _TEXTS,
             "printed": _NUMBERS,
@@ -116,7 +118,7 @@ def _option(declared: dataclasses.Field[Any]) -> dict[str, Any]:
         "records": {"type": "array", "items": {"enum": list(get_args(Records))}},
         "choice": choice,
         "choices": _one_or_more(choice),
-        "therapies": _TEXTS,
+        "therapies": _one_or_more({"$ref": "#/$defs/therapy"}),
         "check": _CHECK,
         "checks": {"type": "array", "items": _CHECK, "minItems": 1},
         "range": _one_or_more({"$ref": "#/$defs/range"}),

@@ -66,8 +66,10 @@ class Node:
         return found
 
     def elements(self) -> list[Node]:
-        """Return the elements of a list; a single value counts as a list of one."""
+        """Return the elements of a list; a single value counts as a list of one, and an empty list is an error."""
         if isinstance(self._node, yaml.SequenceNode):
+            if not self._node.value:
+                raise self.error("the list is empty.", "Name at least one, or leave the key out.")
             return [Node(n, self._file, self.letter) for n in self._node.value]
         return [self]
 

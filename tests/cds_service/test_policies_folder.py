@@ -13,7 +13,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from cds_service import policy_docs
-from cds_service.library import PAYERS, POLICIES, known_names, load_payers, policy_files
+from cds_service.files import yaml_files
+from cds_service.library import PAYERS, POLICIES, known_names, load_payers
 from cds_service.policy.checks import VOCABULARY
 from cds_service.policy.errors import PolicyError
 from cds_service.policy.load import load_document
@@ -26,7 +27,7 @@ EXAMPLE = next(block for block in blocks(README, "yaml") if block.startswith("po
 EXAMPLE_FILE = "EX.1_2026-01-01.yaml"
 KNOWN = known_names(load_payers(PAYERS))
 
-each_policy = pytest.mark.parametrize("path", policy_files([POLICIES]), ids=lambda path: path.stem)
+each_policy = pytest.mark.parametrize("path", yaml_files([POLICIES]), ids=lambda path: path.stem)
 
 
 class _AsEditorsRead(yaml.SafeLoader):

@@ -40,7 +40,13 @@ def test_what_is_not_to_be_done_is_no_evidence(kind: str, prohibition: Any) -> N
 @pytest.mark.parametrize("intent", ["proposal", "plan", "option"])
 def test_an_active_plan_is_planned(intent: str) -> None:
     assert standing({"resourceType": "MedicationRequest", "status": "active", "intent": intent}) == Standing("planned")
-    assert standing({"resourceType": "MedicationRequest", "status": "stopped", "intent": intent}) == Standing("past")
+    assert standing({"resourceType": "MedicationRequest", "status": "completed", "intent": intent}) == Standing("past")
+
+
+@pytest.mark.parametrize("status", ["stopped", "on-hold"])
+def test_an_order_that_was_broken_off_is_past_and_does_not_show_that_anything_was_given(status: str) -> None:
+    assert standing({"resourceType": "MedicationRequest", "status": status}) == Standing("past", confirmed=False)
+    assert standing({"resourceType": "MedicationStatement", "status": status}) == Standing("past")
 
 
 def test_the_status_may_stand_in_another_field_and_the_type_may_be_anything() -> None:

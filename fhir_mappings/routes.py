@@ -1,0 +1,116 @@
+"""By which route an order gives its drug. Reads ``routes.yaml`` once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from fhir_mappings.chart import Resource
+from fhir_mappings.descriptions import UNDESCRIBED, Description, describe
+from fhir_mappings.facts import Coding, Route
+from fhir_mappings.json_fields import objects
+from fhir_mappings.listings import fields, listed_codes, wording
+from fhir_mappings.phrases import Phrases, Wording
+from fhir_mappings.systems import DATA, normal_forms, read_yaml
+
+ROUTES: tuple[Route, ...] = get_args(Route)
+
+_Codes = dict[tuple[str, str], Route]
+
+
+class _Stated(NamedTuple):
+    """How routes are stated: by codes, by how codes begin, by words."""
+
+    codes: _Codes
+    prefixes: _Codes
+    untold: frozenset[tuple[str, str]]
+    phrases: Phrases
+    named: list[Route]
+    """What the phrases name, in their order."""
+    within: dict[Route, Route]
+
+
+def stated(resource: Resource, ordered: Iterable[Coding]) -> frozenset[Route]:
+    """Return the routes that an order states: several only where it contradicts itself.
+
+    The route fields say it first, then the words of dosage, site and details, then the codes of what is ``ordered``;
+    what comes later adds to what came before only where the two have no route in common.
+    """
+    routes, words = UNDESCRIBED, describe(resource.get("orderDetail"))
+    for dosage in objects(resource.get("dosageInstruction")):
+        routes += describe(dosage.get("route"))
+        words += describe(dosage.get("text")) + describe(dosage.get("site"))
+    coded = _by_codes((code.system, code.code) for code in ordered)
+    found: frozenset[Route] = frozenset()
+    for said in (_of(routes), _of(words), coded):
+        exact = _exact(said)
+        found = found if found & exact else _exact(found | exact)
+    return found
+
+
+def _of(described: Description) -> frozenset[Route]:
+    registry = _registry()
+    named = {registry.named[place] for text in described.texts for place in registry.phrases.find(text)}
+    return _by_codes(form for coding in described.codings for form in normal_forms(*coding)) | named
+
+
+def _by_codes(codes: Iterable[tuple[str, str]]) -> frozenset[Route]:
+    registry = _registry()
+    told = [(system, code) for system, code in codes if (system, code) not in registry.untold]
+    found = {registry.codes.get(code) for code in told}
+    found |= {registry.prefixes.get((system, code[:length])) for system, code in told for length in _lengths()}
+    return frozenset(route for route in found if route)
+
+
+def _exact(routes: frozenset[Route]) -> frozenset[Route]:
+    """Leave out a route that another one of them says more exactly."""
+    return routes - {wider for route, wider in _registry().within.items() if route in routes}
+
+
+@cache
+def _lengths() -> frozenset[int]:
+    return frozenset(len(code) for _, code in _registry().prefixes)
+
+
+@cache
+def _registry() -> _Stated:
+    return read_routes(DATA / "routes.yaml")
+
+
+def read_routes(path: Path) -> _Stated:
+    """Read how routes are stated; ValueError naming the file and what is wrong with it."""
+    content = read_yaml(path)
+    codes: _Codes = {}
+    prefixes: _Codes = {}
+    within: dict[Route, Route] = {}
+    wordings: list[tuple[Wording, Route]] = []
+    try:
+        found = fields(content, {"routes", "untold"}, {"sources"})
+        untold = frozenset((c.system, c.code) for group in found["untold"] for c in listed_codes(group))
+        for entry in found["routes"]:
+            fields(entry, {"route", "words"}, {"codes", "prefixes", "within"})
+            route = _route(entry["route"])
+            wordings += [(wording(group), route) for group in entry["words"]]
+            _add(codes, entry.get("codes", ()), route)
+            _add(prefixes, entry.get("prefixes", ()), route)
+            if "within" in entry:
+                within[route] = _route(entry["within"])
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    phrases = Phrases([words for words, _ in wordings])
+    return _Stated(codes, prefixes, untold, phrases, [route for _, route in wordings], within)
+
+
+def _route(name: object) -> Route:
+    for route in ROUTES:
+        if route == name:
+            return route
+    raise ValueError(f"{name!r} is no route; known are {sorted(ROUTES)}")
+
+
+def _add(index: _Codes, groups: Iterable[Any], route: Route) -> None:
+    for listed in (code for group in groups for code in listed_codes(group)):
+        if index.setdefault((listed.system, listed.code), route) != route:
+            raise ValueError(f"{listed.code} is also a code of another route")
