@@ -46,12 +46,12 @@ class Centres:
 
     def standing(self, order: Order, day: date) -> CentreStanding:
         """Return how the order's facilities stand in the registry for the ordered product on a day."""
-        named = [f for f in order.facilities if f.identifiers or f.qualified_for]
+        named = [f for f in order.facilities if f.qualified_for or any(map(_is_right, f.identifiers))]
         if not named:
             shown = tuple(f.evidence for f in order.facilities)
             return CentreStanding("unnamed", "The order names no facility with an NPI or CCN.", shown)
         evidence = tuple(f.evidence for f in named)
-        identifiers = {i for f in named for i in f.identifiers}
+        identifiers = {i for f in named for i in f.identifiers if _is_right(i)}
         for entry in self.entries:
             if entry.product == order.therapy and entry.identifier in identifiers and entry.on(day):
                 words = f"{_words(entry.identifier)} is registered for this product from {entry.first}"
@@ -73,6 +73,12 @@ class Centres:
 NO_CENTRES = Centres()
 
 
+def _is_right(identifier: Coding) -> bool:
+    """Whether it has the shape of an NPI or CCN; anything else is text of the EHR, which no reason may repeat."""
+    shape = {"npi": _NPI, "ccn": _CCN}.get(identifier.system)
+    return shape is not None and shape.fullmatch(identifier.code) is not None
+
+
 def _words(identifier: Coding) -> str:
     return f"{identifier.system.upper()} {identifier.code}"
 
@@ -85,13 +91,29 @@ def load_centres(path: Path, products: frozenset[str]) -> Centres:
 
 
 def _csv_rows(text: str, path: Path) -> list[tuple[int, Mapping[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text))
-    unknown = sorted(set(reader.fieldnames or ()) - set(_COLUMNS))
-    missing = sorted({"product", "from", "source"} - set(reader.fieldnames or ()))
-    if unknown or missing:
-        problem = f"the column {(unknown or missing)[0]} is {'not known' if unknown else 'missing'}."
-        raise PolicyError(problem, f"The columns are {', '.join(_COLUMNS)}.", file=str(path), line=1)
-    return [(reader.line_num, {k: (v or "").strip() for k, v in row.items() if k}) for row in reader]
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        _check_columns(reader.fieldnames or (), path)
+        return [(reader.line_num, _csv_row(row, reader.line_num, path)) for row in reader]
+    except csv.Error as error:
+        raise PolicyError(f"this is not CSV: {error}.", file=str(path), line=reader.line_num) from None
+
+
+def _check_columns(columns: Sequence[str], path: Path) -> None:
+    unknown = sorted(set(columns) - set(_COLUMNS))
+    missing = sorted({"product", "from", "source"} - set(columns))
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    for names, what in ((unknown, "not known"), (missing, "missing"), (twice, "given twice")):
+        if names:
+            problem = f"the column {names[0]} is {what}."
+            raise PolicyError(problem, f"The columns are {', '.join(_COLUMNS)}.", file=str(path), line=1)
+
+
+def _csv_row(row: Mapping[str | None, str | None], line: int, path: Path) -> Mapping[str, str]:
+    if None in row:
+        problem = "the row has more cells than there are columns."
+        raise PolicyError(problem, "Put a text with a comma in quotes.", file=str(path), line=line)
+    return {name: (value or "").strip() for name, value in row.items() if name is not None}
 
 
 def _yaml_rows(text: str, path: Path) -> list[tuple[int, Mapping[str, str]]]:

@@ -77,7 +77,9 @@ def evaluate(files: tuple[str, ...], form: str, as_of: datetime.datetime | None)
             print_cards(console, answer["cards"])
         return
     for answer in answers:
-        shown = answer if form == "cards" else [card["extension"][ASSESSMENT] for card in answer["cards"]]
+        # a card that suggests another order assesses nothing itself
+        assessed = [card["extension"][ASSESSMENT] for card in answer["cards"] if "extension" in card]
+        shown = answer if form == "cards" else assessed
         click.echo(_json(shown))
 
 

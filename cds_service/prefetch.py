@@ -176,9 +176,11 @@ def _fetch_facilities(request: HookRequest, reader: Reader, intake: Intake) -> N
     pointers = _to_facilities(request.draft_orders)
     if not pointers and request.encounter_id:
         pointers = [{"reference": f"Encounter/{request.encounter_id}"}]
+    asked: set[str] = set()
     for _ in range(2):
         wanted = _relative(request, pointers, _FACILITIES)
-        absent = list(_absent(intake, wanted, _FACILITIES))[:MAX_REFERENCES]
+        absent = [r for r in _absent(intake, wanted, _FACILITIES) if r not in asked][:MAX_REFERENCES]
+        asked.update(absent)
         for fetched in reader.many(absent).values():
             for resource in fetched.resources:
                 intake.add(resource, "the FHIR server's answer for a reference", "fhirServer")

@@ -169,44 +169,46 @@ class Router:
             because = "The coverage names a payer for which this library holds no policy."
             return Elsewhere("The payer's own policy", because, None, line, insurance.reference)
         for candidate in self.payers.lineage(payer):
-            versions = [d for d in self.documents if d.payer == candidate.id and _covers(d, therapy, line)]
-            if versions:
-                chosen = self._version(versions, therapy, payer, line, on)
+            chosen = self._of_payer(candidate, therapy, payer, line, on)
+            if chosen is not None:
                 return replace(chosen, coverage=insurance.reference, brand=self.payers.brand(insurance))
         because = f"This library holds no policy of {payer.label} for this therapy."
         brand = self.payers.brand(insurance)
         return Elsewhere("The payer's own policy", because, payer, line, insurance.reference, brand)
 
-    def _version(
-        self, versions: list[PolicyDocument], therapy: str, payer: Payer, line: Line | None, on: date
-    ) -> Selection:
-        begun = [d for d in versions if d.effective_from <= on]
+    def _of_payer(self, candidate: Payer, therapy: str, payer: Payer, line: Line | None, on: date) -> Selection | None:
+        covering = [d for d in self.documents if d.payer == candidate.id and _covers(d, therapy, line)]
+        document = next((d for d in covering if d is self._version(d.id, on)), None)
         notices = () if line else (LINE_NOT_STATED,)
-        if not begun:
-            first = min(versions, key=lambda d: d.effective_from)
-            because = (
-                f"The service date lies before {first.effective_from}, the first day of {first.id} in this library."
-            )
-            return Elsewhere(f"An earlier version of {first.id}", because, payer, line, policy=first)
-        document = max(begun, key=lambda d: d.effective_from)
-        for rule in document.elsewhere:
-            if rule.applies(therapy, line):
-                return Elsewhere(rule.document, rule.because, payer, line, policy=document, notices=notices)
-        return Selected(document, "member-plan", payer, line, notices=notices)
+        if document is not None:
+            for rule in document.elsewhere:
+                if rule.applies(therapy, line):
+                    return Elsewhere(rule.document, rule.because, payer, line, policy=document, notices=notices)
+            return Selected(document, "member-plan", payer, line, notices=notices)
+        if not covering or any(d.effective_from <= on for d in covering):
+            return None
+        first = min(covering, key=lambda d: d.effective_from)
+        because = f"The service date lies before {first.effective_from}, the first day of {first.id} in this library."
+        return Elsewhere(f"An earlier version of {first.id}", because, payer, line, policy=first)
+
+    def _version(self, policy: str, on: date) -> PolicyDocument | None:
+        """Return the version of a policy that is in force on a day: the newest that has begun replaces all others."""
+        begun = (d for d in self.documents if d.id == policy and d.effective_from <= on)
+        return max(begun, key=lambda d: d.effective_from, default=None)
 
     def _reference(self, therapy: str, on: date, payers: Iterable[Payer], notice: str) -> tuple[Selection, ...]:
         found: list[Selection] = []
         for payer in payers:
             for candidate in self.payers.lineage(payer):
-                begun = [d for d in self.documents if _judges(d, candidate, therapy) and d.effective_from <= on]
-                if begun:
-                    document = max(begun, key=lambda d: d.effective_from)
+                judging = [d for d in self.documents if _judges(d, candidate, therapy)]
+                document = next((d for d in judging if d is self._version(d.id, on)), None)
+                if document is not None:
                     found.append(Selected(document, "reference", candidate, None, notices=(notice,)))
                     break
         found = sorted(_without_repeats(found), key=self._rank_of)
         if found:
             return tuple(found)
-        because = "No payer is stated, and no policy of this library judges this therapy on the service date."
+        because = "No policy that could be shown for reference judges this therapy on the service date."
         return (Elsewhere("The payer's own policy", because, None, notices=(notice,)),)
 
     def _rank_of(self, selection: Selection) -> int:

@@ -153,7 +153,6 @@ Route = Literal[
     "subcutaneous",
     "surgical",
     "intra-articular",
-    "subcutaneous",
     "intramuscular",
     "oral",
 ]

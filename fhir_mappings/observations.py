@@ -24,8 +24,8 @@ from fhir_mappings.resources import (
 )
 from fhir_mappings.statuses import Standing, standing
 
-_ANSWER_DECIDES = {"pregnancy-test", "pregnancy-status-question", "tobacco-status-question"}
-"""Value sets whose codes ask a question: without a clear yes they say nothing yet."""
+_ANSWER_DECIDES = {"pregnancy-test", "pregnancy-status-question", "tobacco-status-question", "gvhd-grade"}
+"""Value sets whose codes ask a question: without a clear yes, or a grade, they say nothing yet."""
 
 
 class _Part(NamedTuple):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import cast
 
-from pytest import TestReport
+import pytest
 
 OUTCOMES = ("met", "not-met", "undocumented")
 
@@ -15,7 +15,7 @@ def proven(reports: Iterable[object]) -> Counter[tuple[str, str, str]]:
     """Return how many passed cases there are of each policy, letter and outcome."""
     found: Counter[tuple[str, str, str]] = Counter()
     for report in reports:
-        if isinstance(report, TestReport) and report.when == "call":
+        if isinstance(report, pytest.TestReport) and report.when == "call":
             for name, value in report.user_properties:
                 if name == "policy letter":
                     policy, letter, outcome = cast("tuple[str, str, str]", value)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from cds_service import hook_request, review
-from cds_service.bundle_request import request_from
 from cds_service.library import POLICIES
-from cds_service.settings import PREFIX, Settings
-from tests import markdown
+from cds_service.settings import Settings
+from tests import markdown, readme_tables
 from tests.serving import ROOT, project_folder, run, serving
 
 DOCUMENTS = sorted(
@@ -25,9 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = (ROOT / ".ci/run").read_text(encoding="utf-8")
 SERVE = "coverage-cds serve"
 ADDRESS = "http://127.0.0.1:8000"
-REPORT_OF = "coverage-cds evaluate sample_bundles/lantidra-one-hypoglycemia-event-only.json"
-TODAY = datetime.date(2026, 11, 20)
-SAMPLES = sorted((ROOT / "sample_bundles").glob("*.json"))
+REPORT_OF = f"coverage-cds evaluate sample_bundles/{readme_tables.FIRST_SAMPLE}.json"
 
 SET_UP = markdown.commands(markdown.section(README, "Start"))[:2]
 PASSES_THE_TESTS = markdown.commands(markdown.section(README, "Start"))[-1]
@@ -80,46 +73,16 @@ def test_the_first_result_stands_in_the_first_screen() -> None:
     assert README[: README.index("I.C.2")].count("\n") < 25
 
 
-def assessments(path: Path, services: review.Services) -> list[dict[str, Any]]:
-    body = request_from(json.loads(path.read_text(encoding="utf-8")), "7c6b1c1e-0d5f-4a53-9d3c-3c2f0c7f0f4e")
-    answer = review.answer(hook_request.read(body, ["order-sign"]), services, today=TODAY)
-    return [card["extension"]["coverage-cds.assessment"] for card in answer["cards"]]
+def test_the_report_and_the_tables_say_what_the_service_says() -> None:
+    assert readme_tables.up_to_date(README) == README, "python -m tests.readme_tables brings them up to date"
 
 
-def told(assessment: dict[str, Any]) -> str:
-    if "elsewhere" in assessment:
-        return "governed elsewhere"
-    found = [
-        f"{outcome.replace('-', ' ')}: {', '.join(ids)}"
-        for outcome in ("not-met", "undocumented")
-        if (ids := [c["id"] for c in assessment["criteria"] if c["outcome"] == outcome])
-    ]
-    return "; ".join(found) or "met"
+def test_every_sample_and_every_setting_has_its_row() -> None:
+    samples, settings = markdown.table(README, "Samples"), markdown.table(README, "Settings")
 
-
-def sample_row(name: str, found: Sequence[dict[str, Any]]) -> list[str]:
-    documents = [a["policy"]["id"] if "policy" in a else a["elsewhere"]["document"] for a in found]
-    cards = " · ".join(told(assessment) for assessment in found)
-    return [f"[{name}](sample_bundles/{name}.json)", ", ".join(documents) or "none", cards or "no card"]
-
-
-def test_the_table_of_samples_says_what_their_cards_say() -> None:
-    services = review.Services.load(Settings.load())
-
-    assert markdown.table(README, "Samples") == [sample_row(path.stem, assessments(path, services)) for path in SAMPLES]
-
-
-def default_in_words(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"`{', '.join(value)}`" if value else "none"
-    return "not set" if value is None else f"`{value}`"
-
-
-def test_the_table_of_settings_is_complete_and_says_what_the_settings_say() -> None:
-    assert markdown.table(README, "Settings") == [
-        [f"`{PREFIX}{name.upper()}`", default_in_words(field.default), field.description or ""]
-        for name, field in Settings.model_fields.items()
-    ]
+    assert len(samples) == len(list(readme_tables.SAMPLES.glob("*.json")))
+    assert len(settings) == len(Settings.model_fields)
+    assert all(all(row) for row in (*samples, *settings))
 
 
 def test_the_criterion_shown_is_a_shipped_one() -> None:

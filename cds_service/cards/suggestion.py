@@ -13,10 +13,16 @@ from fhir_mappings.codes import canonical, system_uri
 
 _CODED = ("medicationCodeableConcept", "code", "codeCodeableConcept")
 """The members of a MedicationRequest, a ServiceRequest and a DeviceRequest that hold what is ordered."""
+_OF_THE_CODE = frozenset({"system", "version", "code", "display"})
 
 
 def with_code(order: Resource, unlisted: Iterable[str], code: str) -> dict[str, Any] | None:
-    """Return a copy of the raw order with the unlisted code replaced; None when it is not where an order's code is."""
+    """Return a copy of the raw order with the unlisted code replaced.
+
+    None when the code is not where an order's code is, or when the order has no id by which it could be updated.
+    """
+    if not isinstance(order.get("id"), str):
+        return None
     changed = copy.deepcopy(dict(order))
     for member in _CODED:
         concept = changed.get(member)
@@ -24,7 +30,7 @@ def with_code(order: Resource, unlisted: Iterable[str], code: str) -> dict[str, 
         if isinstance(codings, list):
             for place, coding in enumerate(codings):
                 if _is_one_of(coding, unlisted):
-                    codings[place] = {"system": system_uri("hcpcs"), "code": code}
+                    codings[place] = {**_kept(coding), "system": system_uri("hcpcs"), "code": code}
                     return changed
     return None
 
@@ -32,8 +38,14 @@ def with_code(order: Resource, unlisted: Iterable[str], code: str) -> dict[str, 
 def _is_one_of(coding: object, unlisted: Iterable[str]) -> bool:
     if not isinstance(coding, dict):
         return False
-    found = canonical(coding.get("system"), coding.get("code"))
+    system, code = coding.get("system"), coding.get("code")
+    found = canonical(system, code) if isinstance(system, str) and isinstance(code, str) else None
     return found is not None and found.code in set(unlisted)
+
+
+def _kept(coding: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a coding does not describe its code."""
+    return {name: value for name, value in coding.items() if name.lstrip("_") not in _OF_THE_CODE}
 
 
 def product_code(changed: dict[str, Any], code: str, therapy: str, payer: str, context: Context) -> dict[str, Any]:

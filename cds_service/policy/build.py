@@ -37,7 +37,7 @@ def therapies_of(node: Node | None, known: Known) -> frozenset[str] | None:
     if node is None:
         return None
     named: set[str] = set()
-    for element in node.elements():
+    for element in node.some():
         name = element.one_of([*known.therapies, *known.groups], "therapy")
         named |= known.groups.get(name, frozenset({name}))
     return frozenset(named)
@@ -99,13 +99,13 @@ def _option(declared: dataclasses.Field[Any], node: Node, known: Known) -> Any:
     read: dict[str, Callable[[], Any]] = {
         "count": node.count,
         "number": node.number,
-        "value sets": lambda: tuple(_value_set(n, known) for n in node.elements()),
+        "value sets": lambda: tuple(_value_set(n, known) for n in node.some()),
         "records": lambda: records_of(node),
         "choice": lambda: node.one_of(declared.metadata["choices"], f"value of `{declared.name}`"),
         "choices": lambda: tuple(n.one_of(declared.metadata["choices"], "name here") for n in node.elements()),
         "therapies": lambda: tuple(sorted(therapies_of(node, known) or ())),
         "check": lambda: build_check(node, known),
-        "checks": lambda: tuple(build_check(n, known) for n in node.elements()),
+        "checks": lambda: tuple(build_check(n, known) for n in node.some()),
         "range": lambda: _ranges(declared, node),
     }
     return read[declared.metadata["kind"]]()

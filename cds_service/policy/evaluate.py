@@ -185,4 +185,5 @@ def _value_sets(criterion: Criterion) -> frozenset[str]:
 
 
 def _listed(records: Sequence[Records]) -> str:
-    return " and ".join(RECORD_NAMES[record] for record in records)
+    names = [RECORD_NAMES[record] for record in records]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

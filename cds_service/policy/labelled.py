@@ -37,9 +37,7 @@ def labelled(criterion: Criterion, facts: Facts, assumptions: Mapping[str, Assum
         return Labelled(criterion, assumptions, _open(f"The label on record does not tell: {section.text}"))
     known = {**assumptions, **{_OF_THE_LABEL + name: a for name, a in label.assumptions.items()}}
     if not section.is_verified:
-        known[_OF_THE_LABEL] = Assumption(
-            _OF_THE_LABEL, f"The {section.name} of the label is known from memory only; nobody verified it."
-        )
+        known[_OF_THE_LABEL] = Assumption(_OF_THE_LABEL, f"The {section.name} of the label is {section.verified}.")
     finding = Finding(Outcome.MET, section.text) if section.rule is None and not criterion.checks() else None
     return Labelled(_with_section(criterion, section, version), known, finding)
 

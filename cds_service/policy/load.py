@@ -123,7 +123,7 @@ def _logic(node: Node) -> Logic:
     if len(entries) != 1 or entries[0][0] not in {"all", "any"}:
         raise node.error("the logic must be a letter, `all: [...]` or `any: [...]`.")
     how, _, parts = entries[0]
-    return Joined("all" if how == "all" else "any", tuple(_logic(part) for part in parts.elements()))
+    return Joined("all" if how == "all" else "any", tuple(_logic(part) for part in parts.some()))
 
 
 def _criterion(key: str, node: Node, known: Known) -> Criterion:

@@ -31,10 +31,6 @@ class Node:
         """Whether the value is a mapping."""
         return isinstance(self._node, yaml.MappingNode)
 
-    def is_list(self) -> bool:
-        """Whether the value is a list."""
-        return isinstance(self._node, yaml.SequenceNode)
-
     def within(self, letter: str) -> Node:
         """Return the same value, whose errors name this criterion."""
         return Node(self._node, self._file, letter)
@@ -66,12 +62,17 @@ class Node:
         return found
 
     def elements(self) -> list[Node]:
-        """Return the elements of a list; a single value counts as a list of one, and an empty list is an error."""
+        """Return the elements of a list; a single value counts as a list of one."""
         if isinstance(self._node, yaml.SequenceNode):
-            if not self._node.value:
-                raise self.error("the list is empty.", "Name at least one, or leave the key out.")
             return [Node(n, self._file, self.letter) for n in self._node.value]
         return [self]
+
+    def some(self) -> list[Node]:
+        """Return the elements of a list that must have one."""
+        found = self.elements()
+        if not found:
+            raise self.error("the list is empty.", "Name at least one.")
+        return found
 
     def text(self) -> str:
         """Return a text; an empty one is an error."""

@@ -1,12 +1,12 @@
-"""Pages for people: the start page, and the policies as people read them. Rendered here; no script, nothing from afar."""
+"""Pages for people: the start page, and the policies as people read them. No script, nothing from elsewhere."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, make_response, render_template, request
-from flask.blueprints import BlueprintSetupState
 from jinja2 import StrictUndefined
 
 from cds_service.library import Library
@@ -14,6 +14,9 @@ from cds_service.policy.document import LINES, PolicyDocument
 from cds_service.policy.evaluate import RECORD_NAMES
 from cds_service.policy_text import logic_in_words
 from fhir_mappings import therapies
+
+if TYPE_CHECKING:
+    from flask.blueprints import BlueprintSetupState
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "

@@ -46,6 +46,16 @@ def refused(*arguments: str, given: str | bytes | None = None) -> str:
     return done.stderr
 
 
+def documents(text: str) -> list[Any]:
+    """Return the JSON documents that stand one after the other in a text."""
+    found, decoder = [], json.JSONDecoder()
+    while text := text.lstrip():
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:]
+    return found
+
+
 def bundle(*resources: dict[str, Any]) -> str:
     return json.dumps({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in resources]})
 
@@ -66,6 +76,18 @@ class TestEvaluate:
         found = [card["extension"]["coverage-cds.assessment"] for card in answer["cards"]]
         assert [a["outcome"] for a in assessments] == ["undocumented"]
         assert [{**a, "decisionId": ""} for a in found] == [{**a, "decisionId": ""} for a in assessments]
+
+    def test_every_sample_can_be_reported_in_every_form(self) -> None:
+        samples = [str(path) for path in sorted(SAMPLES.glob("*.json"))]
+        answers = documents(printed("evaluate", *samples, "--format", "cards"))
+        assessments = documents(printed("evaluate", *samples, "--format", "json"))
+        report = "".join(printed("evaluate", *samples).split())
+        cards = [card for answer in answers for card in answer["cards"]]
+
+        assert len(answers) == len(assessments) == len(samples)
+        assert sum(map(len, assessments)) == sum("extension" in card for card in cards)
+        assert [c["summary"] for c in cards if not all(word in report for word in c["summary"].split())] == []
+        assert all("".join(f"+ {s['label']}".split()) in report for c in cards for s in c.get("suggestions", []))
 
     def test_it_takes_a_hook_request_as_well_as_a_bundle_and_reads_standard_input(self) -> None:
         request = printed("request", READY)

@@ -432,6 +432,82 @@ def test_the_references_looked_up_are_limited(ehr: Ehr, monkeypatch: pytest.Monk
     assert chart.unreadable[0].problem == "only 2 of those referred to were looked up"
 
 
+def test_the_facilities_of_the_orders_are_fetched_and_what_they_lead_to(ehr: Ehr) -> None:
+    role = {"resourceType": "PractitionerRole", "id": "r1", "organization": {"reference": "Organization/o1"}}
+    ehr.has("PractitionerRole/r1", role)
+    ehr.has("Organization/o1", {"resourceType": "Organization", "id": "o1"})
+    ehr.has("Location/l1", {"resourceType": "Location", "id": "l1"})
+    to = [{"reference": "PractitionerRole/r1"}, {"reference": "Practitioner/x"}, {"display": "x"}]
+    order = resource("ServiceRequest", "s1", performer=to, locationReference=[{"reference": f"{ehr.base}/Location/l1"}])
+
+    chart = fetched_for(ehr, order)
+
+    assert sorted(ehr.paths()) == ["Location/l1", "Organization/o1", "PractitionerRole/r1"]
+    assert [len(chart.of_type(kind)) for kind in ("PractitionerRole", "Organization", "Location")] == [1, 1, 1]
+
+
+def test_the_encounter_is_fetched_when_no_order_names_a_facility(ehr: Ehr) -> None:
+    visit = resource("Encounter", "e1", serviceProvider={"reference": "Organization/o1"})
+    ehr.has("Encounter/e1", visit)
+    ehr.has("Organization/o1", {"resourceType": "Organization", "id": "o1"})
+
+    chart = fetched_for(ehr, resource("ServiceRequest", "s1"), encounterId="e1")
+
+    assert ehr.paths() == ["Encounter/e1", "Organization/o1"]
+    assert chart.of_type("Encounter") == (visit,)
+    assert chart.encounter_id == "e1"
+    ehr.asked.clear()
+    performer = [{"reference": "Organization/o1"}]
+    fetched_for(ehr, resource("ServiceRequest", "s1", performer=performer), encounterId="e1")
+    assert ehr.paths() == ["Organization/o1"]
+
+
+def test_facilities_that_came_with_the_orders_are_not_fetched(ehr: Ehr) -> None:
+    place = {
+        "resourceType": "Location",
+        "id": "l1",
+        "managingOrganization": {"reference": "Organization/o1"},
+    }
+    order = resource("ServiceRequest", "s1", locationReference=[{"reference": "Location/l1"}])
+
+    chart = fetched_for(ehr, order, place)
+
+    assert chart.of_type("Location") == (place,)
+    assert ehr.paths() == ["Organization/o1"]
+
+
+def test_a_facility_that_cannot_be_had_is_left_to_the_order_to_tell(ehr: Ehr) -> None:
+    chart = fetched_for(ehr, resource("ServiceRequest", "s1", performer=[{"reference": "Organization/o1"}]))
+
+    assert ehr.paths() == ["Organization/o1"]
+    assert chart.unreadable == ()
+
+
+def test_an_encounter_of_another_patient_is_refused(ehr: Ehr) -> None:
+    ehr.has("Encounter/e1", resource("Encounter", "e1", subject={"reference": "Patient/p2"}))
+
+    with pytest.raises(WrongPatient, match="the FHIR server's answer for a reference"):
+        fetched_for(ehr, resource("ServiceRequest", "s1"), encounterId="e1")
+
+
+def test_facilities_are_looked_up_only_for_a_review_and_only_so_many(ehr: Ehr, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefetch, "MAX_REFERENCES", 2)
+    order = resource("ServiceRequest", "s1", performer=[{"reference": f"Organization/o{n}"} for n in range(3)])
+    values = {"patient": PATIENT, "coverage": None}
+    request = asked(values, context=context(draftOrders=bundle(order)), fhirServer=ehr.base)
+
+    prefetch.complete(request, frozenset({"patient", "coverage"}), FhirReader(ehr.base))
+    assert ehr.paths() == []
+    fetched_for(ehr, order)
+    assert len(ehr.paths()) == 2
+
+
+def fetched_for(ehr: Ehr, *drafts: dict[str, Any], **members: Any) -> Chart:
+    values = {"patient": PATIENT, "coverage": None, "conditions": None}
+    request = asked(values, context=context(draftOrders=bundle(*drafts), **members), fhirServer=ehr.base)
+    return prefetch.complete(request, NEEDS, FhirReader(ehr.base))
+
+
 def test_nothing_is_fetched_when_everything_was_sent(ehr: Ehr) -> None:
     values = {"patient": PATIENT, "coverage": bundle(), "conditions": None}
 

@@ -16,20 +16,30 @@ from cds_service.settings import Settings
 
 HERE = Path(__file__).parents[1]
 SAMPLES = HERE.parent / "sample_bundles"
-PROMISES = yaml.safe_load((HERE / "sample_promises.yaml").read_text())
+PROMISES = yaml.safe_load((HERE / "sample_promises.yaml").read_text(encoding="utf-8"))
 ARRIVAL = datetime.date(2026, 11, 20)
+HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 
 
 @pytest.fixture(scope="module")
 def services() -> review.Services:
-    return review.Services.load(Settings.load())
+    return review.Services.load(Settings.load(centres=SAMPLES / "treatment_centres.csv"))
+
+
+def document(bundle: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((SAMPLES / f"{bundle}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def cards(bundle: str, services: review.Services) -> list[dict[str, Any]]:
+    request = hook_request.read(request_from(document(bundle), "sample"), ("order-sign",))
+    found: list[dict[str, Any]] = review.answer(request, services, today=ARRIVAL)["cards"]
+    return found
 
 
 def assessments(bundle: str, services: review.Services) -> list[dict[str, Any]]:
-    document = json.loads((SAMPLES / f"{bundle}.json").read_text())
-    request = hook_request.read(request_from(document, "sample"), ("order-sign",))
-    cards = review.answer(request, services, today=ARRIVAL)["cards"]
-    return [card["extension"]["coverage-cds.assessment"] for card in cards]
+    held = [card["extension"] for card in cards(bundle, services) if "extension" in card]
+    return [extension["coverage-cds.assessment"] for extension in held]
 
 
 def promised_outcome(promise: dict[str, Any], letter: str) -> str:
@@ -48,24 +58,49 @@ def test_a_sample_gets_the_cards_that_its_name_promises(bundle: str, services: r
         assert {k: assessment[k] for k in ("order", "therapy", "basis")} == {
             k: promise[k] for k in ("order", "therapy", "basis")
         }
+        assert missing_from(assessment.get("notices", []), promise.get("notices", [])) == []
         if "elsewhere" in promise:
             assert assessment["elsewhere"]["document"] == promise["elsewhere"]
             assert "outcome" not in assessment
             assert "criteria" not in assessment
-            continue
-        assert assessment["policy"]["id"] == promise["policy"]
-        letters = [criterion["id"] for criterion in assessment["criteria"]]
-        assert letters == PROMISES["criteria"][promise["policy"]][promise["therapy"]]
-        if promise.get("judged") is not False:
+        else:
             check_judged(assessment, promise)
 
 
+def missing_from(notices: list[str], promised: list[str]) -> list[str]:
+    said = "\n".join(notices).casefold()
+    return [phrase for phrase in promised if phrase.casefold() not in said]
+
+
 def check_judged(assessment: dict[str, Any], promise: dict[str, Any]) -> None:
+    assert assessment["policy"]["id"] == promise["policy"]
+    letters = PROMISES["criteria"][promise["policy"]][promise["therapy"]]
     outcomes = {criterion["id"]: criterion["outcome"] for criterion in assessment["criteria"]}
-    assert outcomes == {letter: promised_outcome(promise, letter) for letter in outcomes}
+    assert list(outcomes) == letters
+    assert outcomes == {letter: promised_outcome(promise, letter) for letter in letters}
     assert assessment["outcome"] == promise["outcome"]
     conflicts = {criterion["id"] for criterion in assessment["criteria"] if criterion.get("conflict")}
     assert conflicts == set(promise.get("conflict", ()))
+
+
+@pytest.mark.parametrize("bundle", PROMISES["bundles"])
+def test_a_sample_gets_the_codes_offered_that_its_name_promises(bundle: str, services: review.Services) -> None:
+    offered = [
+        action["resource"]
+        for card in cards(bundle, services)
+        for suggestion in card.get("suggestions", ())
+        for action in suggestion["actions"]
+    ]
+    promises = [promise for promise in PROMISES["bundles"][bundle] if "suggests" in promise]
+    assert offered == [with_code(bundle, promise["order"], promise["suggests"]) for promise in promises]
+
+
+def with_code(bundle: str, order: str, code: str) -> dict[str, Any]:
+    """Return a medication order of the bundle with that code as its only one, everything else as it stands."""
+    resources = [entry["resource"] for entry in document(bundle)["entry"]]
+    found: dict[str, Any] = next(r for r in resources if f"{r['resourceType']}/{r['id']}" == order)
+    found["medicationCodeableConcept"]["coding"] = [{"system": HCPCS, "code": code}]
+    return found
 
 
 @pytest.mark.parametrize("bundle", PROMISES["bundles"])

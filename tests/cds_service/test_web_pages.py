@@ -139,6 +139,7 @@ def test_a_policy_page_leaves_nothing_out(browser: FlaskClient, document: Policy
         *(conflict.text for conflict in document.conflicts),
         *(notice.text for notice in document.notices),
         *(rule.because for rule in document.elsewhere),
+        *([document.product_code.text] if document.product_code else []),
         *document.not_evaluated.values(),
     ]
 

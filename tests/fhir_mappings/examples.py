@@ -202,6 +202,32 @@ def coverage(**fields: Any) -> Json:
     } | fields
 
 
+NPI = "http://hl7.org/fhir/sid/us-npi"
+CCN = "http://terminology.hl7.org/NamingSystem/CMSCertificationNumber"
+
+
+def organization(npi: str | None = "1234567893", **fields: Any) -> Json:
+    identifier = [{"system": NPI, "value": npi}] if npi else []
+    return {
+        "resourceType": "Organization",
+        "id": "org1",
+        "identifier": identifier,
+        "name": "Example Hospital",
+    } | fields
+
+
+def qualification(code: Json, status: str = "active", period: Json | None = None) -> Json:
+    """The extension of Plan-Net by which a directory says what a facility is qualified for."""
+    parts: list[Json] = [
+        {"url": "code", "valueCodeableConcept": code},
+        {"url": "status", "valueCode": status},
+    ]
+    return {
+        "url": "http://hl7.org/fhir/us/davinci-pdex-plan-net/StructureDefinition/qualification",
+        "extension": parts + ([{"url": "period", "valuePeriod": period}] if period else []),
+    }
+
+
 def chart_resources() -> list[Json]:
     """One valid resource of every type that is read."""
     return [

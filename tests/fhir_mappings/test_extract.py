@@ -12,11 +12,12 @@ from fhir_mappings import orders
 from fhir_mappings.chart import Chart
 from fhir_mappings.dates import date_range
 from fhir_mappings.extract import Record, facts, read_chart
-from fhir_mappings.facts import Facts, Order, Reason, Unreadable
+from fhir_mappings.facts import Evidence, Facts, Order, Reason, Unreadable
 from fhir_mappings.walk import READERS, lookup_of
 
 from .examples import (
     HCPCS,
+    ICD,
     MODIFIER,
     chart_resources,
     concept,
@@ -26,14 +27,16 @@ from .examples import (
     json_values,
     lantidra_order,
     medication_request,
+    observation,
     patient,
     response,
     service_request,
+    status,
     without,
 )
 
 DAY = date(2026, 11, 20)
-TYPES = [*READERS, "Patient", "Coverage", "QuestionnaireResponse", "Medication", "Organization", "Device"]
+TYPES = [*READERS, "Patient", "Coverage", "QuestionnaireResponse", "Medication", "Organization", "Device", "Encounter"]
 
 
 def chart(*resources: dict[str, Any], drafts: tuple[dict[str, Any], ...] = (), **fields: Any) -> Chart:
@@ -126,6 +129,22 @@ def test_the_reasons_of_an_order_are_known_by_the_chart() -> None:
     assert [reason.concepts for reason in order.reasons] == [frozenset(), {"type-1-diabetes"}, frozenset()]
     assert isinstance(order.reasons[1], Reason)
     assert "type-1-diabetes" in order.says
+
+
+def test_a_reason_that_no_value_set_holds_is_known_by_its_condition_in_the_chart() -> None:
+    pointing = lantidra_order(reasonCode=[], reasonReference=[{"reference": "Condition/c9"}])
+    other = condition(id="c9", code=concept(ICD, "M54.50", "Low back pain"))
+    [reason] = asked(other, order=pointing).order.reasons
+    assert reason == Reason(frozenset(), Evidence("Condition/c9", "Low back pain"), diagnosis=True)
+    refuted = other | {"verificationStatus": status("refuted")}
+    [reason] = asked(refuted, order=pointing).order.reasons
+    assert not reason.diagnosis
+
+
+def test_a_reason_that_is_a_result_is_known_by_what_the_chart_says_of_it() -> None:
+    pointing = lantidra_order(reasonCode=[], reasonReference=[{"reference": "Observation/o1"}])
+    [reason] = asked(observation(), order=pointing).order.reasons
+    assert reason == Reason(frozenset({"hba1c"}), Evidence("Observation/o1"))
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,9 @@ def test_a_medication_order_becomes_a_statement_with_its_evidence() -> None:
     [
         (medication_request, "active", ("current", True)),
         (medication_request, "draft", ("planned", True)),
-        (medication_request, "on-hold", ("past", True)),
+        (medication_request, "on-hold", ("past", False)),
         (medication_request, "completed", ("past", True)),
-        (medication_request, "stopped", ("past", True)),
+        (medication_request, "stopped", ("past", False)),
         (medication_request, "unknown", ("current", False)),
         (medication_request, "bogus", ("current", False)),
         (medication_request, "cancelled", None),

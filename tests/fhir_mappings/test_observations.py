@@ -161,6 +161,39 @@ def test_the_grade_of_graft_versus_host_disease_may_be_a_result() -> None:
     assert graded.confirmed
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "grade"),
+    [
+        ("Acute GVHD grade", {"valueString": "III"}, 3),
+        ("aGVHD grade (overall)", {"valueCodeableConcept": {"text": "Grade II"}}, 2),
+        ("Grade of acute GVHD", {"valueInteger": 4}, 4),
+        ("Acute graft-versus-host disease grade", {"valueString": "pending"}, None),
+        ("Acute GVHD grade", {}, None),
+    ],
+)
+def test_a_recorded_grade_of_acute_disease_is_the_disease_with_its_grade(
+    name: str, fields: dict[str, Any], grade: int | None
+) -> None:
+    statement = only(bare(code={"text": name}, **fields))
+    assert statement.concepts == {"gvhd-acute", "gvhd-grade"}
+    assert statement.grade == grade
+    assert statement.confirmed == (grade is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Acute GVHD grade", "0"),
+        ("Acute GVHD grade", "No acute GVHD"),
+        ("Acute GVHD grade, skin", "III"),
+        ("Maximum acute GVHD grade", "III"),
+        ("Chronic GVHD", "III"),
+    ],
+)
+def test_no_disease_the_stage_of_an_organ_and_the_worst_grade_ever_are_no_grade(name: str, value: str) -> None:
+    assert observations.read(bare(code={"text": name}, valueString=value)) is None
+
+
 def test_the_parts_of_a_panel_are_read_and_the_panel_itself_is_not() -> None:
     part = {"code": concept(LOINC, "4548-4"), "valueQuantity": {"value": 7.5, "unit": "%"}}
     statement = only(bare(component=[part, {"code": {"text": "other"}}]))

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from fhir_mappings import orders
 from fhir_mappings.dates import date_range
-from fhir_mappings.facts import Coding, Evidence, Order
+from fhir_mappings.facts import Approval, Coding, Course, Evidence, Order
 from fhir_mappings.orders import NeedsMedication
 
 from .examples import (
@@ -16,13 +16,17 @@ from .examples import (
     ICD,
     MODIFIER,
     NDC,
+    SNOMED,
     concept,
+    condition,
     damaged,
     device_request,
     lantidra_order,
     medication_request,
+    observation,
     patient,
     service_request,
+    status,
     without,
 )
 
@@ -115,6 +119,83 @@ def test_reasons_are_read_from_codes_and_references() -> None:
     assert referred.concepts == {"lifestyle-reasons"}
     assert contained.evidence.reference == "MedicationRequest/order-1"
     assert contained.concepts == {"type-1-diabetes"}
+
+
+@pytest.mark.parametrize(
+    ("concepts", "is_diagnosis"),
+    [
+        (concept(ICD, "D57.00"), True),
+        (concept(ICD, "c91.00"), True),
+        (concept(SNOMED, "46635009"), True),
+        (concept(ICD, "Z94.84"), False),
+        (concept(ICD, "R10.9"), False),
+        (concept(ICD, "Y83.0"), False),
+        (concept(HCPCS, "J3392"), False),
+        ({"text": "Sickle cell disease"}, False),
+        ({"coding": [{"system": ICD, "code": "Z94.84"}, {"system": ICD, "code": "D57.1"}]}, True),
+    ],
+)
+def test_a_coded_diagnosis_is_told_from_symptoms_and_circumstances(
+    concepts: dict[str, Any], *, is_diagnosis: bool
+) -> None:
+    [reason] = order(lantidra_order(reasonCode=[concepts])).reasons
+    assert reason.diagnosis is is_diagnosis
+
+
+@pytest.mark.parametrize(
+    ("resource", "is_diagnosis"),
+    [
+        (condition(), True),
+        (condition(verificationStatus=status("refuted")), False),
+        (condition(code={"text": "Diabetes"}), False),
+        (observation(code=concept(SNOMED, "43396009")), False),
+    ],
+)
+def test_a_reason_inside_the_order_is_a_diagnosis_when_it_is_a_coded_condition(
+    resource: dict[str, Any], *, is_diagnosis: bool
+) -> None:
+    pointing = lantidra_order(
+        reasonCode=[], reasonReference=[{"reference": "#c1"}], contained=[resource | {"id": "c1"}]
+    )
+    [reason] = order(pointing).reasons
+    assert reason.diagnosis is is_diagnosis
+
+
+def test_an_order_says_its_route_course_approval_and_facilities() -> None:
+    found = order(
+        lantidra_order(dosageInstruction=[{"text": "Portal vein"}], performer={"display": "Example Hospital"})
+    )
+    assert found.routes == {"portal-vein"}
+    assert found.course == Course(3)
+    assert found.approval is not None
+    assert found.approval.state == "approved"
+    assert [f.evidence.display for f in found.facilities] == ["Example Hospital"]
+
+
+def test_an_order_for_a_procedure_of_a_product_says_the_vein() -> None:
+    found = order(service_request(code=concept("http://www.cms.gov/Medicare/Coding/ICD10", "XW133J8")))
+    assert found.therapy == "exagamglogene"
+    assert found.routes == {"intravenous"}
+
+
+def test_an_order_that_is_no_product_has_neither_course_nor_approval() -> None:
+    found = order(service_request())
+    assert (found.course, found.approval, found.routes, found.facilities) == (None, None, frozenset(), ())
+
+
+def test_an_unlisted_biologic_is_unidentified_unless_it_is_named() -> None:
+    assert order(service_request(code=concept(HCPCS, "J3590"))).approval == Approval("unidentified")
+    named = order(service_request(code=concept(HCPCS, "J3590", "Lyfgenia"))).approval
+    assert named is not None
+    assert named.state == "approved"
+
+
+@pytest.mark.parametrize("name", ["UX111", "vusolimogene oderparepvec", "anito-cel", "DTX401", "deramiocel infusion"])
+def test_a_product_of_which_the_approval_is_not_known_is_recognised(name: str) -> None:
+    found = order(lantidra_order(medicationCodeableConcept={"text": name}))
+    assert found.therapy.startswith("undetermined-")
+    assert found.approval is not None
+    assert found.approval.state == "undetermined"
 
 
 @pytest.mark.parametrize(

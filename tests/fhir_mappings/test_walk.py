@@ -51,4 +51,4 @@ def test_what_cannot_be_read_is_collected() -> None:
 
 def test_the_resources_that_others_refer_to_are_found_by_type_and_id() -> None:
     payer = {"resourceType": "Organization", "id": "o1"}
-    assert lookup_of(chart(payer, condition())) == {"Organization/o1": payer}
+    assert lookup_of(chart(payer, condition(), procedure())) == {"Organization/o1": payer, "Condition/c1": condition()}

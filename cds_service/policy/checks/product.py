@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar, get_args
 
@@ -60,7 +60,9 @@ class MarketedProduct(Check):
     key: ClassVar[str] = "marketed_product"
 
     def evaluate(self, facts: Facts) -> Finding:
-        named = facts.order.identified
+        approval, named = facts.order.approval, facts.order.identified
+        if approval is not None and approval.state == "unidentified":
+            return nothing("The order does not say which product it is.")
         if named == "product":
             return Finding(Outcome.MET, "The order names the marketed product by a code of its own.", _order(facts))
         how = {"ingredient": "an ingredient or brand name", "procedure": "a procedure code", "text": "text only"}[named]
@@ -171,7 +173,7 @@ class EarlierTherapy(Check):
         given = _given(facts.of(f"therapy:{therapy}"), facts)
         if therapy != facts.order.therapy or _beyond_one_course([s for s in given if s.confirmed], facts):
             return given
-        return []
+        return [s for s in given if not s.confirmed] if _beyond_one_course(given, facts) else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +210,7 @@ class LabelledDiagnosis(Check):
             finding = unclear(
                 f"Recorded: {names}; the order gives another diagnosis as its reason.", current, conflict=True
             )
-            return Finding(finding.outcome, finding.reason, in_order([*finding.evidence, *others]), conflict=True)
+            return replace(finding, evidence=in_order([*finding.evidence, *others]))
         if current:
             return holds(f"Recorded: {names} ({dates(current)}).", current)
         if others:

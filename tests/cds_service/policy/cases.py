@@ -33,11 +33,11 @@ BORN = "1980-05-05"
 OUTCOMES = ("met", "not-met", "undocumented")
 
 _RECORDS: tuple[Records, ...] = get_args(Records)
-_FILE_KEYS = {"orders", "charts", "only", "cannot", "read_as", "cases"}
+_FILE_KEYS = {"document", "orders", "charts", "only", "cannot", "read_as", "cases"}
 _CASE_KEYS = {
     *("case", "letter", "expect", "overall", "letters", "chart", "given", "order", "on", "born", "supplied", "missing"),
     *("attested", "attested_on", "also_attested", "silence", "assumed", "conflict", "because"),
-    *("line", "says", "does_not_say"),
+    *("line", "says", "does_not_say", "sex"),
 }
 
 
@@ -75,6 +75,8 @@ class Case:
         patient: Json = {"resourceType": "Patient", "id": PATIENT_ID, "birthDate": given.get("born", BORN)}
         if patient["birthDate"] == "unknown":
             del patient["birthDate"]
+        if "sex" in given:
+            patient["gender"] = given["sex"]
         chart = chart_of(
             [*self.charts.get(given.get("given", ""), ()), *given.get("chart", [])],
             raw,
@@ -84,7 +86,7 @@ class Case:
         )
         silence: Silence = "strict" if given.get("silence") == "strict" else "standard"
         found = facts(read_chart(chart), order, datetime.date.fromisoformat(day))
-        return evaluate(document, found, _line(given.get("line")), silence)
+        return evaluate(document, found, _line(given.get("line")), silence, library().labels)
 
     def _order(self) -> ChartLine:
         named = self.given.get("order", "default")
@@ -156,9 +158,10 @@ def _read(path: Path) -> CaseFile:
     found = _raw(path.stem)
     if unknown := set(found) - _FILE_KEYS:
         raise BadCaseError(f"{path.name}: unknown keys {sorted(unknown)}")
-    cases = [case for borrowed in found.get("read_as", []) for case in _borrowed(path.stem, found, borrowed)]
-    cases += [_case(path.stem, found, entry) for entry in found["cases"]]
-    return CaseFile(path.stem, tuple(cases), tuple(found.get("only", ())), found.get("cannot", {}))
+    stem = found.get("document", path.stem)
+    cases = [case for borrowed in found.get("read_as", []) for case in _borrowed(stem, found, borrowed)]
+    cases += [_case(stem, found, entry) for entry in found["cases"]]
+    return CaseFile(stem, tuple(cases), tuple(found.get("only", ())), found.get("cannot", {}))
 
 
 def _borrowed(stem: str, found: Any, borrowed: Any) -> Iterator[Case]:

@@ -189,8 +189,8 @@ def resource(line: ChartLine, number: int) -> Json:
 
 
 def order_resource(order: ChartLine, on: str) -> Json:
-    """Return the draft order: ``drug`` or ``service``, with ``reason`` and ``note`` where they are given."""
-    if unknown := set(order) - {"drug", "service", "reason", "note"}:
+    """Return the draft order: ``drug`` or ``service``, with its ``reason``, ``note`` and a drug's ``route``."""
+    if unknown := set(order) - {"drug", "service", "reason", "note", "route"}:
         raise BadCaseError(f"an order has no {sorted(unknown)}")
     about: Json = {"id": "order", "status": "draft", "intent": "order", "subject": SUBJECT, "authoredOn": on}
     if "drug" in order:
@@ -198,7 +198,10 @@ def order_resource(order: ChartLine, on: str) -> Json:
     else:
         about |= {"resourceType": "ServiceRequest", "code": concepts(order["service"]), "occurrenceDateTime": on}
     return about | _given(
-        order, reason=("reasonCode", lambda written: [concept(written)]), note=("note", lambda words: [{"text": words}])
+        order,
+        reason=("reasonCode", lambda written: [concept(written)]),
+        note=("note", lambda words: [{"text": words}]),
+        route=("dosageInstruction", lambda written: [{"route": concept(written)}]),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
+from cds_service.policy.build import Known
 from cds_service.policy.document import (
     Assumption,
     Criterion,
@@ -16,7 +17,6 @@ from cds_service.policy.document import (
     Question,
     Section,
 )
-from cds_service.policy.load import Known
 
 KNOWN = Known(
     value_sets={"illness": "Illness", "surgery": "Surgery", "severe-illness": "Severe illness"},
@@ -45,7 +45,9 @@ criteria:
 
 def criterion(name: str = "A", **more: Any) -> Criterion:
     """Return a criterion; give it its checks."""
-    return Criterion(name, label=f"label of {name}", text=f"Text of {name}.", settled_by=f"What settles {name}.", **more)
+    return Criterion(
+        name, label=f"label of {name}", text=f"Text of {name}.", settled_by=f"What settles {name}.", **more
+    )
 
 
 def policy(*criteria: Criterion, requires: Logic | None = None, **more: Any) -> PolicyDocument:

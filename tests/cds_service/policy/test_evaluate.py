@@ -75,14 +75,20 @@ class TestSilence:
 
     def test_the_reason_names_each_record_that_is_missing_and_why(self) -> None:
         rule = criterion(met_when=All(checks=(ILL, Medication(value_set=("drug",)))))
-        missing = {"conditions": "was not sent", "medication-requests": "could not be retrieved", "goals": "was not sent"}
+        missing = {
+            "conditions": "was not sent",
+            "medication-requests": "could not be retrieved",
+            "goals": "was not sent",
+        }
         reason = judged(rule, chart(missing=missing)).reason  # type: ignore[arg-type]
         assert "conditions: was not sent" in reason
         assert "medication orders: could not be retrieved" in reason
         assert "goals" not in reason
 
     def test_a_missing_record_is_not_named_where_something_was_found(self) -> None:
-        reason = judged(REQUIRES, chart(said("illness", confirmed=False), missing={"conditions": "was not sent"})).reason
+        reason = judged(
+            REQUIRES, chart(said("illness", confirmed=False), missing={"conditions": "was not sent"})
+        ).reason
         assert "was not sent" not in reason
 
     def test_every_kind_of_record_has_a_name_for_the_reader(self) -> None:
@@ -174,7 +180,9 @@ class TestAttestation:
         assert (found.outcome.value, found.conflict, len(found.evidence)) == ("met", False, 3)
 
     def test_an_answer_settles_evidence_both_ways(self) -> None:
-        rule = criterion(met_when=Diagnosis(value_set=("illness",), other=("health",), beside=("health",)), question="ill")
+        rule = criterion(
+            met_when=Diagnosis(value_set=("illness",), other=("health",), beside=("health",)), question="ill"
+        )
         both = [said("illness"), said("health")]
         assert judged(rule, chart(*both)).conflict
         settled = judged(rule, chart(*both, answers=[answered("ill", True)]))
