@@ -1,33 +1,34 @@
-"""Reads the EHR's FHIR server: the only module that opens a connection.
+"""Reads the EHR's FHIR server: searches over all their pages, side by side, until one deadline.
 
-It follows no redirect, stays on the server's origin, shows the access token to nobody else, uses no proxy or netrc
-of the environment, and ends everything at one deadline. Which servers may be read: ``security.outbound``.
+It stays on the server's origin and shows the access token to nobody else. Which servers may be read:
+``security.outbound``; the connections: ``fhir_connections``.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-import time
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import requests
-import urllib3
-
 from cds_service import bundles, strict_json
+from cds_service.deadline import Deadline
 from cds_service.errors import CouldNotRetrieve, NotJson
+from cds_service.fhir_connections import LATE, Connections
 from cds_service.security import outbound
 
 MAX_PAGES = 20
 """Pages of one search; a chart of more is not read to its end, and the search says so."""
-MAX_BYTES = 16 * 1024 * 1024
-"""Bytes of one page after decompression: far above a page of any real server."""
+MAX_AT_ONCE = 10
+"""Look-ups of one request under way at the same time: a whole chart, and no more for its many references."""
+PAGE_SIZE = 200
+"""Matches asked for in one page; a server may give fewer."""
+FETCH_SECONDS = 3.0
+"""Seconds for a reader that is given no deadline."""
 
 _REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
-_CHUNK = 64 * 1024
-_LATE = "the FHIR server did not answer in time"
 
 
 @dataclass(slots=True)
@@ -64,15 +65,19 @@ class RefusingReader:
 
 
 class FhirReader:
-    """Reads one FHIR server for one request; the deadline (seconds) starts with the first look-up."""
+    """Reads one FHIR server for one request, nothing twice."""
 
-    def __init__(self, base_url: str, token: str | None = None, deadline: float = 3.0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        token: str | None = None,
+        deadline: Deadline | None = None,
+        connections: Connections | None = None,
+    ) -> None:
         self._base = base_url.rstrip("/") + "/"
-        self._headers = {"Accept": "application/fhir+json, application/json;q=0.9"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
-        self._seconds = deadline
-        self._ends: float | None = None
+        connections = connections or Connections()
+        self._visit = connections.visit(self._base, token, deadline or Deadline.after(FETCH_SECONDS))
+        self._known: dict[str, Fetched] = {}
 
     def search(self, query: str) -> list[Mapping[str, Any]]:
         """Return every resource that a search finds, over all its pages. Raises CouldNotRetrieve."""
@@ -94,93 +99,82 @@ class FhirReader:
 
     def many(self, queries: Iterable[str]) -> Mapping[str, Fetched]:
         """Run searches or reads side by side until the deadline; each has its own answer or problem."""
+        asked = dict.fromkeys(queries)
+        self._known |= self._look_up([query for query in asked if query not in self._known])
+        return {query: self._known[query] for query in asked}
+
+    def _look_up(self, queries: Collection[str]) -> Mapping[str, Fetched]:
         found = {query: Fetched() for query in queries}
+        waiting = deque(queries)
         done: set[str] = set()
 
-        def run(query: str) -> None:
-            try:
+        def work() -> None:
+            while True:
+                try:
+                    query = waiting.popleft()
+                except IndexError:
+                    return
                 self._collect(query, found[query])
-            except CouldNotRetrieve as error:
-                found[query].problem = error.reason
-            except Exception as error:
-                # A thread has nobody to raise to.
-                found[query].problem = f"an unexpected fault ({type(error).__name__})"
-            done.add(query)
+                done.add(query)
 
-        self._left()
-        # Daemon threads, left behind at the deadline: a server that drips its headers would hold up a joined one.
-        threads = [threading.Thread(target=run, args=(query,), daemon=True) for query in found]
+        # Daemon threads, left behind at the deadline: looking up a host's name cannot be cut short.
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(MAX_AT_ONCE, len(queries)))]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(max(0.0, self._left()))
-        return {q: f if q in done else Fetched(list(f.resources), _LATE) for q, f in found.items()}
-
-    def _left(self) -> float:
-        """Return the seconds left; the first call starts the deadline."""
-        now = time.monotonic()
-        if self._ends is None:
-            self._ends = now + self._seconds
-        return self._ends - now
+            thread.join(max(0.0, self._visit.deadline.left()))
+        answers = {q: f if q in done else Fetched(list(f.resources), LATE) for q, f in found.items()}
+        if any(thread.is_alive() for thread in threads):
+            self._visit.cut()
+        return answers
 
     def _collect(self, query: str, into: Fetched) -> None:
-        url = self._base + query
-        seen = {url}
-        with requests.Session() as session:
-            session.trust_env = False
-            for _ in range(MAX_PAGES):
-                answer = self._get(session, url)
-                if answer["resourceType"] != "Bundle":
-                    if bundles.is_failure(answer):
-                        raise CouldNotRetrieve("the FHIR server reported an error")
-                    into.resources.append(answer)
-                    return
-                _take(answer, into)
-                link = bundles.next_link(answer)
-                if link is None:
-                    return
-                target = outbound.follow(url, link)
-                if target is None:
-                    raise CouldNotRetrieve("the next page lies on another server, which is not read")
-                if target in seen:
-                    raise CouldNotRetrieve("the pages of the search lead in a circle")
-                seen.add(target)
-                url = target
-        raise CouldNotRetrieve(f"the search has more than {MAX_PAGES} pages, of which the rest was not read")
-
-    def _get(self, session: requests.Session, url: str) -> Mapping[str, Any]:
-        left = self._left()
-        if left <= 0:
-            raise CouldNotRetrieve(_LATE)
+        """Fill in what a look-up finds and what is wrong with it; raise nothing: a thread has nobody to raise to."""
         try:
-            with session.get(url, headers=self._headers, timeout=left, allow_redirects=False, stream=True) as response:
-                if response.status_code != requests.codes.ok:
-                    raise CouldNotRetrieve(_status(response.status_code))
-                return _resource(self._body(response))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError):
-            late = self._left() <= 0
-            raise CouldNotRetrieve(_LATE if late else "the FHIR server could not be reached or read") from None
+            self._read_pages(query, into)
+        except CouldNotRetrieve as error:
+            into.problem = error.reason
+        except Exception as error:
+            into.problem = f"an unexpected fault ({type(error).__name__})"
 
-    def _body(self, response: requests.Response) -> bytes:
-        body = bytearray()
-        # read1 returns what has come: read would wait for a whole chunk, past the deadline if it drips.
-        while part := response.raw.read1(_CHUNK, decode_content=True):
-            body += part
-            if len(body) > MAX_BYTES:
-                raise CouldNotRetrieve("the FHIR server's answer is too large to be read")
-            if self._left() <= 0:
-                raise CouldNotRetrieve(_LATE)
-        return bytes(body)
+    def _read_pages(self, query: str, into: Fetched) -> None:
+        url = self._base + query + (f"&_count={PAGE_SIZE}" if "?" in query else "")
+        seen = {url}
+        for _ in range(MAX_PAGES):
+            answer = _resource(self._visit.get(url))
+            if answer["resourceType"] != "Bundle":
+                if bundles.is_failure(answer):
+                    raise CouldNotRetrieve("the FHIR server reported an error")
+                into.resources.append(answer)
+                return
+            _take(answer, into)
+            link = bundles.next_link(answer)
+            if link is None:
+                _check_whole(answer, into)
+                return
+            target = outbound.follow(url, link)
+            if target is None:
+                raise CouldNotRetrieve("the next page lies on another server, which is not read")
+            if target in seen:
+                raise CouldNotRetrieve("the pages of the search lead in a circle")
+            seen.add(target)
+            url = target
+        raise CouldNotRetrieve(f"the search has more than {MAX_PAGES} pages, of which the rest was not read")
 
 
 def connect(
-    fhir_server: str | None, access_token: str | None, *, allowed: Collection[str] = (), deadline: float = 3.0
+    fhir_server: str | None,
+    access_token: str | None,
+    *,
+    allowed: Collection[str] = (),
+    deadline: Deadline | None = None,
+    connections: Connections | None = None,
 ) -> Reader | None:
     """Return who reads the request's FHIR server, None when it names none; ``allowed``: see ``outbound.may_read``."""
     if not fhir_server:
         return None
     if outbound.may_read(fhir_server, allowed):
-        return FhirReader(fhir_server, access_token, deadline)
+        return FhirReader(fhir_server, access_token, deadline, connections)
     return RefusingReader("the FHIR server that the request names is not one that this service may read")
 
 
@@ -194,14 +188,11 @@ def _take(page: Mapping[str, Any], into: Fetched) -> None:
             into.resources.append(resource)
 
 
-def _status(status: int) -> str:
-    if status in {401, 403}:
-        return f"the FHIR server did not grant access ({status})"
-    if 300 <= status < 400:
-        return f"the FHIR server answered with a redirect ({status}), which is not followed"
-    if status in {404, 410}:
-        return f"the FHIR server does not have it ({status})"
-    return f"the FHIR server answered with status {status}"
+def _check_whole(last_page: Mapping[str, Any], found: Fetched) -> None:
+    """Raise CouldNotRetrieve when a server counts more matches than it gave, and offers no further page."""
+    total = last_page.get("total")
+    if isinstance(total, int) and total > len(found.resources) and found.problem is None:
+        raise CouldNotRetrieve("the FHIR server has more records of it than it gave")
 
 
 def _resource(body: bytes) -> Mapping[str, Any]:

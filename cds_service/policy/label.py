@@ -92,7 +92,7 @@ def load_label(text: str, file: str, known: Known) -> Label:
     found = parse(text, file).fields(("product", "versions"), ("assumptions",))
     listed = found["assumptions"].items() if "assumptions" in found else ()
     assumptions = {key: assumption(key, node) for key, _, node in listed}
-    versions = [_version(node, known) for node in found["versions"].elements()]
+    versions = [_version(node, known) for node in found["versions"].some()]
     product = found["product"].one_of(known.therapies, "product")
     if [v.first_day for v in versions] != sorted({v.first_day for v in versions}):
         raise found["versions"].error("the versions are not in the order of their first days.", "Put the oldest first.")

@@ -1,0 +1,253 @@
+"""Connections to FHIR servers, kept open between requests: the only module of the service that opens one.
+
+One ``Visit`` is what one request fetches from one server. It ends at its deadline, follows no redirect, keeps no
+cookie and uses no proxy or netrc of the environment. A fault that may pass is tried once more; a server that keeps
+failing is left alone by its circuit breaker.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from cds_service.circuit_breaker import Breakers, CircuitBreaker
+from cds_service.deadline import Deadline
+from cds_service.errors import CouldNotRetrieve
+from cds_service.security import outbound
+from cds_service.security.outbound import Origin
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Bytes of one answer after decompression: far above a page of any real server."""
+MAX_PAUSE = 1.0
+"""Seconds of Retry-After that are waited for; a server that asks for more is not asked again."""
+LATE = "the FHIR server did not answer in time"
+UNREACHABLE = "the FHIR server could not be reached or read"
+LEFT_ALONE = "the FHIR server has failed again and again and is left alone for some seconds"
+
+_SERVERS = 32
+"""Servers to which connections are kept open; beyond, those of the one not used for longest are closed."""
+_KEPT_OPEN = 80
+"""Connections kept open to one server: what all threads of a worker use at once."""
+_CHUNK = 64 * 1024
+_PAUSE = 0.1
+"""Seconds before the second try when the server does not say how long."""
+_MAY_PASS = frozenset({429, 502, 503, 504})
+_HEADERS = {
+    "Accept": "application/fhir+json, application/json;q=0.9",
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": "coverage-cds",
+}
+
+
+class Fault(CouldNotRetrieve):
+    """The server failed, and not just for this record; ``again_in``: seconds until a second try may help."""
+
+    def __init__(self, reason: str, again_in: float | None = None) -> None:
+        super().__init__(reason)
+        self.again_in = again_in
+
+
+class Connections:
+    """The open connections and the circuit breakers of this process, shared by all its requests and threads."""
+
+    def __init__(self, breakers: Breakers[Origin] | None = None) -> None:
+        self.breakers: Breakers[Origin] = Breakers() if breakers is None else breakers
+        # An adapter and no session: a session would carry cookies from one patient's request to the next.
+        self._adapter = _Adapter(pool_connections=_SERVERS, pool_maxsize=_KEPT_OPEN)
+
+    def visit(self, base_url: str, token: str | None, deadline: Deadline) -> Visit:
+        """Return what one request uses to read one server."""
+        breaker = self.breakers.of(outbound.origin(urlsplit(base_url)))
+        return Visit(self._adapter, breaker, token, deadline)
+
+    def close(self) -> None:
+        """Close what is open and idle."""
+        self._adapter.close()
+
+
+class Visit:
+    """Everything that one request fetches from one server: one deadline, and one vote on the server's breaker.
+
+    A server that is down fails all of a request's look-ups at once; counted singly, one request would open the breaker.
+    """
+
+    def __init__(
+        self, adapter: HTTPAdapter, breaker: CircuitBreaker, token: str | None, deadline: Deadline
+    ) -> None:
+        self.deadline = deadline
+        self._adapter = adapter
+        self._breaker = breaker
+        self._headers = _HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._lock = threading.Lock()
+        self._admitted: bool | None = None
+        self._failed = False
+        self._cut = False
+        self._sockets: set[socket.socket] = set()
+
+    def get(self, url: str) -> bytes:
+        """Return the body of a URL. Raises CouldNotRetrieve. Safe for threads."""
+        if not self._is_admitted():
+            raise CouldNotRetrieve(LEFT_ALONE)
+        try:
+            return self._counted(url)
+        except Fault as fault:
+            # A GET changes nothing, so it is safe to ask again.
+            if fault.again_in is None or fault.again_in >= self.deadline.left():
+                raise
+            time.sleep(fault.again_in)
+            return self._counted(url)
+
+    def cut(self) -> None:
+        """End every connection on which an answer is still awaited: no thread waits on past the deadline."""
+        with self._lock:
+            self._cut = True
+            for waiting in self._sockets:
+                _shut(waiting)
+        self._failure()
+
+    def _is_admitted(self) -> bool:
+        with self._lock:
+            if self._admitted is None:
+                self._admitted = self._breaker.admits()
+            return self._admitted
+
+    def _failure(self) -> None:
+        with self._lock:
+            first, self._failed = not self._failed, True
+        if first:
+            self._breaker.failed()
+
+    def _counted(self, url: str) -> bytes:
+        if self.deadline.left() <= 0:
+            raise CouldNotRetrieve(LATE)
+        try:
+            body = self._once(url)
+        except Fault:
+            self._failure()
+            raise
+        except CouldNotRetrieve:
+            self._breaker.succeeded()
+            raise
+        self._breaker.succeeded()
+        return body
+
+    def _once(self, url: str) -> bytes:
+        _here.watch = self._watch
+        try:
+            request = requests.Request("GET", url, headers=self._headers).prepare()
+            with closing(self._adapter.send(request, stream=True, timeout=self.deadline.left())) as response:
+                if response.status_code != requests.codes.ok:
+                    raise _refusal(response)
+                return self._body(response)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
+            if self.deadline.left() <= 0:
+                raise Fault(LATE) from None
+            raise Fault(UNREACHABLE, _PAUSE if _was_reset(error) else None) from None
+        finally:
+            self._unwatch(_here.__dict__.pop("socket", None))
+
+    def _body(self, response: requests.Response) -> bytes:
+        body = bytearray()
+        # read1 returns what has come: read would wait for a whole chunk, past the deadline if it drips.
+        while part := response.raw.read1(_CHUNK, decode_content=True):
+            body += part
+            if len(body) > MAX_BYTES:
+                raise CouldNotRetrieve("the FHIR server's answer is too large to be read")
+            if self.deadline.left() <= 0:
+                raise Fault(LATE)
+        return bytes(body)
+
+    def _watch(self, waiting: socket.socket) -> None:
+        _here.socket = waiting
+        with self._lock:
+            self._sockets.add(waiting)
+            if self._cut:
+                _shut(waiting)
+
+    def _unwatch(self, waiting: socket.socket | None) -> None:
+        with self._lock:
+            self._sockets.discard(waiting)  # type: ignore[arg-type]  # None is never in it
+
+
+class _Here(threading.local):
+    """What this thread is waiting for."""
+
+    watch: Callable[[socket.socket], None] | None = None
+
+
+_here = _Here()
+
+
+class _Watched(HTTPConnection):
+    """Tells the visit that uses it on which socket it waits."""
+
+    def getresponse(self) -> Any:
+        if _here.watch is not None and self.sock is not None:
+            _here.watch(self.sock)
+        return super().getresponse()
+
+
+class _WatchedTls(_Watched, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTls
+
+
+class _Adapter(HTTPAdapter):
+    """Sends one request over a connection that is free, and does nothing more: no redirect, cookie, proxy or retry."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+def _shut(waiting: socket.socket) -> None:
+    with suppress(OSError):  # the server may have hung up first
+        waiting.shutdown(socket.SHUT_RDWR)
+
+
+def _refusal(response: requests.Response) -> CouldNotRetrieve:
+    status = response.status_code
+    if status in {401, 403}:
+        return CouldNotRetrieve(f"the FHIR server did not grant access ({status})")
+    if 300 <= status < 400:
+        return CouldNotRetrieve(f"the FHIR server answered with a redirect ({status}), which is not followed")
+    if status in {404, 410}:
+        return CouldNotRetrieve(f"the FHIR server does not have it ({status})")
+    reason = f"the FHIR server answered with status {status}"
+    if status in _MAY_PASS:
+        return Fault(reason, _pause(status, response.headers))
+    return Fault(reason) if status >= 500 else CouldNotRetrieve(reason)
+
+
+def _pause(status: int, headers: Mapping[str, str]) -> float | None:
+    """Return the seconds after which to ask again, or None for not at all (RFC 9110, 10.2.3)."""
+    stated = headers.get("Retry-After")
+    if stated is None:
+        return None if status == requests.codes.too_many_requests else _PAUSE
+    # A date is always a whole second away or more, and would need this machine's clock to be right.
+    seconds = int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 4 else None
+    return seconds if seconds is not None and seconds <= MAX_PAUSE else None
+
+
+def _was_reset(error: Exception) -> bool:
+    """Whether a connection that stood was broken off; one that was never made is not worth a second try."""
+    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else error
+    return isinstance(cause, urllib3.exceptions.ProtocolError)

@@ -1,0 +1,182 @@
+"""A criterion as the ordered product's label, in the version in force on the service date, words and checks it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from cds_service.policy.checks.order import OrderIs
+from cds_service.policy.checks.recorded import Recorded
+from cds_service.policy.document import CriterionResult, SectionName
+from cds_service.policy.evaluate import evaluate
+from cds_service.policy.label import NO_LABELS, Labels, load_label
+from fhir_mappings.facts import Facts, Statement
+from tests.cds_service.policy.charts import answered, chart, ordered, said
+from tests.cds_service.policy.documents import KNOWN, criterion, policy
+
+TEXT = """\
+product: donislecel
+assumptions:
+  teens: {text: Teens begin at 12., numbers: [12]}
+  young: {text: The young begin at 2., numbers: [2]}
+versions:
+  - from: 2024-01-16
+    source: US label of January 2024
+    indication: &indication
+      text: For the illness, from 12 years.
+      settled_by: Diagnosis and birth date.
+      met_when: {all: [{age_at_least: 12}, {recorded: {kind: current, value_set: illness}}]}
+      assumes: [teens]
+      verified: "source: a copy of the label"
+    dosage: {missing: Nobody saw the label.}
+    forms: &forms {text: A suspension., verified: unverified (from memory)}
+    contraindications: &contraindications
+      text: Not with surgery; care in severe illness.
+      excluded_when: {recorded: {kind: ever, value_set: surgery, places: [procedures]}}
+      review_when: {recorded: {kind: current, value_set: severe-illness}}
+      silence: [procedures]
+      verified: "source: a copy of the label"
+    boxed_warnings: []
+    boxed_warnings_verified: A page.
+  - from: 2026-07-01
+    source: US label of July 2026
+    indication:
+      text: For the illness, from 2 years.
+      met_when: {all: [{age_at_least: 2}, {recorded: {kind: current, value_set: illness}}]}
+      assumes: [young]
+      verified: unverified in part
+    dosage:
+      text: Once.
+      met_when: {order_is: surgery}
+      verified: "source: a copy of the label"
+    forms: {missing: Nobody saw the label.}
+    contraindications: {none: None is named., verified: "source: a copy of the label"}
+    boxed_warnings:
+      - {text: fever, verified: "source: a copy of the label"}
+      - {text: chills, verified: unverified (from memory)}
+"""
+LABELS = Labels({"donislecel": load_label(TEXT, "label.yaml", KNOWN)})
+BEFORE, OLD, NEW = date(2024, 1, 15), date(2026, 6, 30), date(2026, 7, 1)
+ILL = said("illness", "2023-01-01")
+
+
+def judged(
+    section: SectionName, *statements: Statement, on: date = NEW, labels: Labels = LABELS, **more: Any
+) -> CriterionResult:
+    """Return the result of a criterion that points to a section."""
+    own = {name: more.pop(name) for name in ("met_when", "assumes", "question") if name in more}
+    document = policy(criterion(from_label=section, **own))
+    return evaluate(document, chart(*statements, as_of=on, **more), labels=labels).results[0]
+
+
+def brief(found: CriterionResult) -> tuple[str, str]:
+    return found.outcome.value, found.reason
+
+
+class TestVersion:
+    def test_the_words_are_those_of_criterion_and_label(self) -> None:
+        found = judged("indication", ILL, on=OLD)
+        assert found.text == "Text of A. Label from 2024-01-16: For the illness, from 12 years."
+        assert found.settled_by == "Diagnosis and birth date."
+
+    def test_a_section_that_does_not_say_what_settles_it_leaves_that_to_the_policy(self) -> None:
+        assert judged("indication", ILL).settled_by == "What settles A."
+
+    @pytest.mark.parametrize(("on", "outcome"), [(OLD, "not-met"), (NEW, "met")])
+    def test_the_service_date_alone_decides_which_label_counts(self, on: date, outcome: str) -> None:
+        assert judged("indication", ILL, on=on, born="2017-01-01").outcome.value == outcome
+
+    def test_before_the_first_label_nothing_is_known(self) -> None:
+        assert brief(judged("indication", ILL, on=BEFORE)) == (
+            "undocumented",
+            "The label on record begins on 2024-01-16, after the service date (2024-01-15).",
+        )
+
+    def test_a_product_without_a_label_is_open(self) -> None:
+        found = judged("indication", ILL, labels=NO_LABELS)
+        assert brief(found) == ("undocumented", "This library holds no label of the ordered product.")
+        assert (found.text, found.settled_by) == ("Text of A.", "What settles A.")
+
+    @pytest.mark.parametrize("section", ["indication", "dosage", "forms", "contraindications"])
+    def test_an_answer_settles_what_no_label_can(self, section: SectionName) -> None:
+        said_so = {"question": "q", "answers": [answered("q", True, "2026-06-01")], "labels": NO_LABELS}
+        assert judged(section, **said_so).outcome.value == "met"
+
+
+class TestSections:
+    def test_what_the_label_on_record_does_not_tell_is_open(self) -> None:
+        assert brief(judged("dosage", on=OLD)) == (
+            "undocumented",
+            "The label on record does not tell: Nobody saw the label.",
+        )
+
+    def test_a_section_without_a_check_is_met_by_its_words(self) -> None:
+        assert brief(judged("contraindications")) == ("met", "None is named.")
+        assert not judged("contraindications").assumed
+
+    def test_a_criterion_with_a_check_of_its_own_takes_the_words_from_the_label(self) -> None:
+        ordered_so = chart(order=ordered(concepts=["surgery"]), as_of=OLD)
+        document = policy(criterion(from_label="forms", met_when=OrderIs(value_set=("surgery",))))
+        found = evaluate(document, ordered_so, labels=LABELS).results[0]
+        assert found.outcome.value == "met"
+        assert found.text == "Text of A. Label from 2024-01-16: A suspension."
+        assert judged("forms", on=OLD, met_when=OrderIs(value_set=("surgery",))).outcome.value == "undocumented"
+
+    @pytest.mark.parametrize(
+        ("statements", "supplied", "expected"),
+        [
+            ([], ["procedures"], ("met", True)),
+            ([], [], ("undocumented", False)),
+            ([said("surgery", "2020-01-01", kind="procedure")], ["procedures"], ("not-met", False)),
+            ([said("severe-illness")], ["procedures"], ("undocumented", False)),
+        ],
+    )
+    def test_exclusions_reviews_and_silence_are_those_of_the_label(
+        self, statements: list[Statement], supplied: list[str], expected: tuple[str, bool]
+    ) -> None:
+        found = judged("contraindications", *statements, on=OLD, supplied=supplied)
+        assert (found.outcome.value, found.assumed) == expected
+
+
+class TestAssumptions:
+    def test_those_of_the_label_stand_beside_those_of_the_policy(self) -> None:
+        assert judged("indication", ILL, on=OLD, assumes=("r",)).assumptions == ("Reading r.", "Teens begin at 12.")
+
+    def test_what_rests_on_memory_says_so(self) -> None:
+        memory = "The indication of the label is known from memory only; nobody verified it."
+        assert judged("indication", ILL).assumptions == ("The young begin at 2.", memory)
+        forms = judged("forms", on=OLD)
+        assert forms.assumptions == ("The forms of the label is known from memory only; nobody verified it.",)
+        assert judged("dosage").assumptions == ()
+
+
+class TestBoxedWarnings:
+    ABOUT_A_LABEL = criterion(from_label="indication")
+
+    def notices(self, facts: Facts, *, labels: Labels = LABELS, points: bool = True) -> tuple[str, ...]:
+        rule = self.ABOUT_A_LABEL if points else criterion(met_when=Recorded(value_set=("illness",), kind="current"))
+        return evaluate(policy(rule), facts, labels=labels).notices
+
+    def test_each_is_a_notice(self) -> None:
+        assert self.notices(chart(as_of=NEW)) == (
+            "boxed warning: fever",
+            "boxed warning: chills (from memory, not verified)",
+        )
+
+    def test_only_those_in_force_are_shown(self) -> None:
+        assert self.notices(chart(as_of=OLD)) == ()
+        assert self.notices(chart(as_of=BEFORE)) == ()
+        assert self.notices(chart(as_of=NEW), labels=NO_LABELS) == ()
+
+    def test_a_policy_that_does_not_point_to_the_label_shows_none(self) -> None:
+        assert self.notices(chart(as_of=NEW), points=False) == ()
+
+
+def test_a_criterion_that_points_to_no_label_is_judged_as_it_stands() -> None:
+    rule = criterion(met_when=Recorded(value_set=("illness",), kind="current"))
+    facts = chart(ILL)
+    with_labels, without = (evaluate(policy(rule), facts, labels=labels) for labels in (LABELS, NO_LABELS))
+    assert replace(with_labels.results[0]) == without.results[0]
