@@ -47,6 +47,9 @@ class Centres:
     def standing(self, order: Order, day: date) -> CentreStanding:
         """Return how the order's facilities stand in the registry for the ordered product on a day."""
         named = [f for f in order.facilities if f.qualified_for or any(map(_is_right, f.identifiers))]
+        if not self.entries and not any(f.qualified_for for f in named):
+            shown = tuple(f.evidence for f in order.facilities)
+            return CentreStanding("not-listed", "This deployment has no registry of treatment centres.", shown)
         if not named:
             shown = tuple(f.evidence for f in order.facilities)
             return CentreStanding("unnamed", "The order names no facility with an NPI or CCN.", shown)
@@ -96,7 +99,7 @@ def _csv_rows(text: str, path: Path) -> list[tuple[int, Mapping[str, str]]]:
         _check_columns(reader.fieldnames or (), path)
         return [(reader.line_num, _csv_row(row, reader.line_num, path)) for row in reader]
     except csv.Error as error:
-        raise PolicyError(f"this is not CSV: {error}.", file=str(path), line=reader.line_num) from None
+        raise PolicyError(f"this is not CSV: {error}.", file=str(path), line=reader.reader.line_num) from None
 
 
 def _check_columns(columns: Sequence[str], path: Path) -> None:

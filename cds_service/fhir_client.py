@@ -45,6 +45,9 @@ class Reader(Protocol):
     def many(self, queries: Iterable[str]) -> Mapping[str, Fetched]:
         """Run searches or reads (``Condition?patient=p1``, ``Patient/p1``) side by side; raises nothing."""
 
+    def prepare(self, references: Iterable[str]) -> None:
+        """Look up references side by side, so that ``read`` has each at hand; raises nothing."""
+
     def read(self, reference: str) -> Mapping[str, Any]:
         """Return the resource of a reference (``Medication/m1``). Raises CouldNotRetrieve."""
 
@@ -58,6 +61,9 @@ class RefusingReader:
     def many(self, queries: Iterable[str]) -> Mapping[str, Fetched]:
         """Return the reason for every query."""
         return {query: Fetched(problem=self.reason) for query in queries}
+
+    def prepare(self, references: Iterable[str]) -> None:
+        """Look up nothing."""
 
     def read(self, reference: str) -> Mapping[str, Any]:  # noqa: ARG002 - the protocol's signature
         """Raise CouldNotRetrieve with the reason."""
@@ -86,6 +92,11 @@ class FhirReader:
             raise CouldNotRetrieve(fetched.problem)
         return fetched.resources
 
+    def prepare(self, references: Iterable[str]) -> None:
+        """Look up relative or absolute references to this server side by side."""
+        relative = [reference.removeprefix(self._base) for reference in references]
+        self.many(reference for reference in relative if _REFERENCE.fullmatch(reference))
+
     def read(self, reference: str) -> Mapping[str, Any]:
         """Return the resource of a relative reference, or an absolute one on this server. Raises CouldNotRetrieve."""
         relative = reference.removeprefix(self._base)
@@ -104,6 +115,8 @@ class FhirReader:
         return {query: self._known[query] for query in asked}
 
     def _look_up(self, queries: Collection[str]) -> Mapping[str, Fetched]:
+        if self._visit.deadline.left() <= 0:
+            return {query: Fetched(problem=LATE) for query in queries}
         found = {query: Fetched() for query in queries}
         waiting = deque(queries)
         done: set[str] = set()
@@ -124,7 +137,7 @@ class FhirReader:
         for thread in threads:
             thread.join(max(0.0, self._visit.deadline.left()))
         answers = {q: f if q in done else Fetched(list(f.resources), LATE) for q, f in found.items()}
-        if any(thread.is_alive() for thread in threads):
+        if len(done) < len(found):
             self._visit.cut()
         return answers
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,9 +82,7 @@ class Visit:
     A server that is down fails all of a request's look-ups at once; counted singly, one request would open the breaker.
     """
 
-    def __init__(
-        self, adapter: HTTPAdapter, breaker: CircuitBreaker, token: str | None, deadline: Deadline
-    ) -> None:
+    def __init__(self, adapter: HTTPAdapter, breaker: CircuitBreaker, token: str | None, deadline: Deadline) -> None:
         self.deadline = deadline
         self._adapter = adapter
         self._breaker = breaker
@@ -143,7 +141,7 @@ class Visit:
         return body
 
     def _once(self, url: str) -> bytes:
-        _here.watch = self._watch
+        _here.visit = self
         try:
             request = requests.Request("GET", url, headers=self._headers).prepare()
             with closing(self._adapter.send(request, stream=True, timeout=self.deadline.left())) as response:
@@ -155,7 +153,7 @@ class Visit:
                 raise Fault(LATE) from None
             raise Fault(UNREACHABLE, _PAUSE if _was_reset(error) else None) from None
         finally:
-            self._unwatch(_here.__dict__.pop("socket", None))
+            self._unwatch()
 
     def _body(self, response: requests.Response) -> bytes:
         body = bytearray()
@@ -168,22 +166,27 @@ class Visit:
                 raise Fault(LATE)
         return bytes(body)
 
-    def _watch(self, waiting: socket.socket) -> None:
-        _here.socket = waiting
+    def watch(self, waiting: socket.socket) -> None:
+        """Note on which socket this thread now waits for an answer."""
+        _here.waiting = waiting
         with self._lock:
             self._sockets.add(waiting)
             if self._cut:
                 _shut(waiting)
 
-    def _unwatch(self, waiting: socket.socket | None) -> None:
-        with self._lock:
-            self._sockets.discard(waiting)  # type: ignore[arg-type]  # None is never in it
+    def _unwatch(self) -> None:
+        del _here.visit
+        if _here.waiting is not None:
+            with self._lock:
+                self._sockets.discard(_here.waiting)
+            _here.waiting = None
 
 
 class _Here(threading.local):
-    """What this thread is waiting for."""
+    """What this thread is doing."""
 
-    watch: Callable[[socket.socket], None] | None = None
+    visit: Visit
+    waiting: socket.socket | None = None
 
 
 _here = _Here()
@@ -193,8 +196,7 @@ class _Watched(HTTPConnection):
     """Tells the visit that uses it on which socket it waits."""
 
     def getresponse(self) -> Any:
-        if _here.watch is not None and self.sock is not None:
-            _here.watch(self.sock)
+        _here.visit.watch(self.sock)
         return super().getresponse()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from cds_service import bundles
@@ -43,6 +43,9 @@ TEMPLATES: Mapping[str, str] = MappingProxyType(
     | {"patient": f"Patient/{_PATIENT}", "coverage": f"Coverage?patient={_PATIENT}&status=active"}
 )
 """Prefetch key to FHIR query. Only primitive context tokens: every CDS Hooks version and client knows them."""
+
+MINIMAL = ("patient", "coverage")
+"""The keys of what is looked at for every order that concerns a policy; the rest depends on the policy."""
 
 NOT_SENT = "was not sent"
 MAX_REFERENCES = 20
@@ -89,6 +92,11 @@ def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | N
         unreadable=tuple(intake.unreadable),
         encounter_id=request.encounter_id,
     )
+
+
+def templates(published: Literal["minimal", "full"]) -> Mapping[str, str]:
+    """Return the templates that discovery publishes: EHRs run each of them for every order, of whatever kind."""
+    return TEMPLATES if published == "full" else {key: TEMPLATES[key] for key in MINIMAL}
 
 
 def find(request: HookRequest, reference: str) -> Resource | None:

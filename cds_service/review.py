@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
 from cds_service import fhir_client, prefetch
 from cds_service.cards import render, suggestion
+from cds_service.deadline import Deadline
 from cds_service.fhir_client import Reader
+from cds_service.fhir_connections import Connections
 from cds_service.hook_request import HookRequest
 from cds_service.library import Library, load_library
 from cds_service.policy.evaluate import evaluate, notices
@@ -32,6 +34,8 @@ UNIDENTIFIED = "unidentified-biologic"
 BESIDE_A_THERAPY = frozenset({"fertility-preservation", "medical-transport"})
 """Orders that only matter beside a cell or gene therapy, in the request or in the chart of the last months."""
 BESIDE_MONTHS = 12
+JUDGING = 0.5
+"""Seconds of an answer that no fetching may take: for judging and writing, on a busy machine."""
 BESIDE_RECORDS: frozenset[Records] = frozenset({"procedures", "medication-requests", "medication-administrations"})
 
 
@@ -47,6 +51,8 @@ class Services:
     settings: Settings
     library: Library
     new_id: Callable[[], str] = new_uuid
+    connections: Connections = field(default_factory=Connections)
+    """To the EHRs' FHIR servers; their circuit breakers hold for all requests of this process."""
 
     @classmethod
     def load(cls, settings: Settings) -> Services:
@@ -55,12 +61,25 @@ class Services:
 
 
 def answer(
-    request: HookRequest, services: Services, *, today: datetime.date, base_url: str = "http://127.0.0.1:8000"
+    request: HookRequest,
+    services: Services,
+    *,
+    today: datetime.date,
+    base_url: str = "http://127.0.0.1:8000",
+    due: Deadline | None = None,
 ) -> dict[str, Any]:
-    """Return the CDS Hooks response. Raises RequestError (400 another patient's data, 412 nothing to go on)."""
+    """Return the CDS Hooks response, by the time that it is due (the setting's, from now, when not given).
+
+    Raises RequestError (400 another patient's data, 412 nothing to go on).
+    """
     settings = services.settings
+    due = due or Deadline.after(settings.answer_deadline)
     reader = fhir_client.connect(
-        request.fhir_server, request.access_token, allowed=settings.fhir_servers, deadline=settings.fetch_deadline
+        request.fhir_server,
+        request.access_token,
+        allowed=settings.fhir_servers,
+        deadline=due.within(settings.fetch_deadline, reserve=JUDGING),
+        connections=services.connections,
     )
     found = triage(request, reader)
     context = render.Context(

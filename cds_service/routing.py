@@ -64,6 +64,8 @@ LINE_NOT_STATED = (
 )
 SECONDARY = "This is the member's secondary coverage; another one pays first."
 NOT_ACTIVE = "No coverage on record is active on the service date; this is the policy of the payer that is on record."
+INACTIVE = "A coverage of {} is on record that is not active on the service date; it was left out."
+NO_POLICY = "The coverage names a payer for which this library holds no policy."
 NO_PAYER = "No payer is stated: every policy of the library for this therapy is shown, for reference."
 
 
@@ -150,12 +152,17 @@ class Router:
         """Return what governs the therapy for a member on a day, first payer first; never empty."""
         stated = [i for i in insurances if i.payer_names or i.payer_identifiers]
         active = sorted((i for i in stated if in_force(i, on)), key=_rank)
+        inactive = [i for i in sorted(stated, key=_rank) if i not in active]
         if active:
-            routed = [self._route(insurance, therapy, on) for insurance in active]
-            return _without_repeats([routed[0], *(_with_notice(s, SECONDARY) for s in routed[1:])])
-        known = [payer for i in sorted(stated, key=_rank) if (payer := self.payers.find(i))]
+            first, *others = [self._route(insurance, therapy, on) for insurance in active]
+            for insurance in reversed(inactive):
+                first = _with_notice(first, INACTIVE.format(self.payers.brand(insurance) or "another payer"))
+            return _without_repeats([first, *(_with_notice(s, SECONDARY) for s in others)])
+        known = [payer for i in inactive if (payer := self.payers.find(i))]
         if known:
             return self._reference(therapy, on, known[:1], NOT_ACTIVE)
+        if inactive:
+            return (Elsewhere("The payer's own policy", NO_POLICY, None, notices=(NOT_ACTIVE,)),)
         return self._reference(therapy, on, self.payers.by_id.values(), NO_PAYER)
 
     def judging(self, therapy: str) -> list[PolicyDocument]:
@@ -166,8 +173,7 @@ class Router:
         payer = self.payers.find(insurance)
         line = line_of(insurance)
         if payer is None:
-            because = "The coverage names a payer for which this library holds no policy."
-            return Elsewhere("The payer's own policy", because, None, line, insurance.reference)
+            return Elsewhere("The payer's own policy", NO_POLICY, None, line, insurance.reference)
         for candidate in self.payers.lineage(payer):
             chosen = self._of_payer(candidate, therapy, payer, line, on)
             if chosen is not None:
@@ -235,6 +241,6 @@ def _with_notice(selection: Selection, notice: str) -> Selection:
 def _without_repeats(selections: Iterable[Selection]) -> tuple[Selection, ...]:
     kept: dict[object, Selection] = {}
     for s in selections:
-        same: object = s.document.id if isinstance(s, Selected) else (s.document, s.payer and s.payer.id)
+        same: object = s.document.id if isinstance(s, Selected) else (s.document, s.payer.id if s.payer else s.coverage)
         kept.setdefault(same, s)
     return tuple(kept.values())

@@ -40,11 +40,22 @@ class Settings(BaseSettings):
         default=(),
         description="Base URLs of the FHIR servers that may be read. With none, only a server on loopback is read.",
     )
+    prefetch: Literal["minimal", "full"] = Field(
+        default="full",
+        description="What discovery asks EHRs to send with every order: all records that a policy may need (full), or "
+        "patient and coverage (minimal), and the rest is fetched when an order concerns a policy.",
+    )
     fetch_deadline: float = Field(
         default=3.0,
         gt=0,
-        le=4,
-        description="Seconds for everything that is fetched for one request; the whole answer is due within 4.5 s.",
+        le=10,
+        description="Seconds for everything that is fetched for one request.",
+    )
+    answer_deadline: float = Field(
+        default=4.5,
+        ge=1,
+        le=10,
+        description="Seconds for a whole answer; what is not fetched half a second before is reported as missing.",
     )
     max_body: int = Field(default=2 * 1024 * 1024, gt=0, description="Bytes that a request body may have.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -37,6 +37,8 @@ def _card(card: Mapping[str, Any]) -> RenderableType:
         parts.append(Text(assessment["elsewhere"]["because"]))
     criteria = sorted(assessment.get("criteria", []), key=lambda c: _SORTED.index(c["outcome"]))
     parts += [_criterion(criterion) for criterion in criteria]
+    assumed = dict.fromkeys(a for criterion in criteria for a in criterion.get("assumptions", []))
+    parts += [Text(f"≈ {assumption}", style="dim") for assumption in assumed]
     parts += [Text(f"! {conflict}", style="magenta") for conflict in assessment.get("conflicts", [])]
     parts += [Text(f"i {notice}", style="cyan") for notice in assessment.get("notices", [])]
     label = str(card.get("source", {}).get("label", ""))

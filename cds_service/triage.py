@@ -39,11 +39,15 @@ def triage(request: HookRequest, reader: Reader | None) -> Triage:
     known: list[Order] = []
     unread: list[NotRead] = []
     lookup = {reference_to(r): r for r in request.draft_orders}
-    for resource in selected(request):
-        order = orders.read(resource, lookup)
+    read = [(resource, orders.read(resource, lookup)) for resource in selected(request)]
+    referred = {order.medication for _, order in read if isinstance(order, NeedsMedication)}
+    drugs = {reference: prefetch.find(request, reference) for reference in referred}
+    if reader is not None:
+        reader.prepare(reference for reference, sent in drugs.items() if sent is None)
+    for resource, order in read:
         if isinstance(order, NeedsMedication):
             try:
-                medication = prefetch.find(request, order.medication) or _fetched(order.medication, reader)
+                medication = drugs[order.medication] or _fetched(order.medication, reader)
             except CouldNotRetrieve as error:
                 unread.append(NotRead(order.order, str(error)))
                 continue

@@ -177,6 +177,8 @@ class Approval:
     """The day of the first FDA approval, or the month or year in which it was; None when it is not known."""
     note: str | None = None
     """What else is known of it, in our words."""
+    market: str | None = None
+    """That it has left the market, in our words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def approval(therapy: str) -> Approval | None:
     if one is None:
         return None
     market = f"It has not been marketed since {one.discontinued}." if one.discontinued else None
-    return Approval(one.state, one.approved, " ".join(filter(None, (one.approval_note, market))) or None)
+    return Approval(one.state, one.approved, one.approval_note, market)
 
 
 def course(therapy: str) -> Course | None:

@@ -15,8 +15,10 @@ from werkzeug.serving import make_server
 from cds_service import create_app
 from cds_service.review import Services
 from cds_service.settings import Settings
+from tests import medplum as medplum_server
 from tests import policy_letters
 from tests.cds_service.ehr import Ehr
+from tests.medplum import Medplum
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -37,6 +39,13 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def ehr() -> Iterator[Ehr]:
     """A FHIR server on loopback, empty until the test fills it."""
     with Ehr().running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def medplum() -> Iterator[Medplum]:
+    """An independent FHIR server, up once for all tests; each uses tenants of its own."""
+    with medplum_server.running() as running:
         yield running
 
 

@@ -162,7 +162,7 @@ def test_only_the_wiring_knows_the_web_room() -> None:
 
 
 def test_one_module_reads_the_network_and_the_command_line_fires() -> None:
-    assert users("requests", "cds_service/fhir_client.py", "cds_service/cli.py") == []
+    assert users("requests", "cds_service/fhir_connections.py", "cds_service/cli.py") == []
     assert [path for client in OTHER_HTTP_CLIENTS for path in users(client)] == []
 
 

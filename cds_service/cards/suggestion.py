@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cds_service.cards.plain import code_span
@@ -19,20 +19,32 @@ _OF_THE_CODE = frozenset({"system", "version", "code", "display"})
 def with_code(order: Resource, unlisted: Iterable[str], code: str) -> dict[str, Any] | None:
     """Return a copy of the raw order with the unlisted code replaced.
 
-    None when the code is not where an order's code is, or when the order has no id by which it could be updated.
+    None when no unlisted code stands where codes of orders stand, when the product's own code stands there already, or
+    when the order has no id by which it could be updated.
     """
     if not isinstance(order.get("id"), str):
         return None
     changed = copy.deepcopy(dict(order))
-    for member in _CODED:
-        concept = changed.get(member)
-        codings = concept.get("coding") if isinstance(concept, dict) else None
-        if isinstance(codings, list):
-            for place, coding in enumerate(codings):
-                if _is_one_of(coding, unlisted):
-                    codings[place] = {**_kept(coding), "system": system_uri("hcpcs"), "code": code}
-                    return changed
+    for codings in _codings(changed):
+        if any(_is_one_of(coding, (code,)) for coding in codings):
+            return None
+        for place, coding in enumerate(codings):
+            if _is_one_of(coding, unlisted):
+                codings[place] = {**_kept(coding), "system": system_uri("hcpcs"), "code": code}
+                return changed
     return None
+
+
+def _codings(order: dict[str, Any]) -> Iterator[list[Any]]:
+    """Yield the lists of codings that say what is ordered: the order's own, and those of a contained Medication."""
+    contained = order.get("contained")
+    held = [r for r in contained if isinstance(r, dict)] if isinstance(contained, list) else []
+    for holder in (order, *(r for r in held if r.get("resourceType") == "Medication")):
+        for member in _CODED:
+            concept = holder.get(member)
+            codings = concept.get("coding") if isinstance(concept, dict) else None
+            if isinstance(codings, list):
+                yield codings
 
 
 def _is_one_of(coding: object, unlisted: Iterable[str]) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Literal
 
-from cds_service.policy.checks.check import sentence
 from cds_service.policy.document import (
     Assessment,
     Assumption,
@@ -91,7 +91,8 @@ def judge(
     if finding.silent and finding.outcome is Outcome.UNDOCUMENTED:
         finding = replace(finding, reason=_with_missing(finding.reason, criterion, facts))
     if criterion.question:
-        finding, assumed = _attested(finding, assumed, document.questions[criterion.question], facts)
+        answers = _answers(document.questions[criterion.question], facts, ready.first_day)
+        finding, assumed = _attested(finding, assumed, answers)
     return CriterionResult(
         criterion.id,
         criterion.label,
@@ -136,13 +137,12 @@ def _with_missing(reason: str, criterion: Criterion, facts: Facts) -> str:
     for record in RECORD_NAMES:
         if record in criterion.records and record in facts.missing:
             lacking.setdefault(facts.missing[record], []).append(record)
-    sentences = [f"{sentence(_listed(records))}: {why}." for why, records in lacking.items()]
+    sentences = [f"Not available ({why}): {_listed(records)}." for why, records in lacking.items()]
     return " ".join([reason, *sentences]).strip()
 
 
-def _attested(finding: Finding, assumed: bool, question: Question, facts: Facts) -> tuple[Finding, bool]:
+def _attested(finding: Finding, assumed: bool, answers: Sequence[Attestation]) -> tuple[Finding, bool]:
     """Let an answer settle what the chart leaves open; where the chart decides, it wins and both are shown."""
-    answers = [a for a in facts.attestations if a.question == question.id and _fresh(a, question, facts)]
     newest = max((a.when.last for a in answers if a.when), default=None)
     latest = [a for a in answers if a.when and a.when.last == newest]
     if not latest:
@@ -164,11 +164,11 @@ def _attested(finding: Finding, assumed: bool, question: Question, facts: Facts)
     return replace(finding, evidence=evidence), False
 
 
-def _fresh(attestation: Attestation, question: Question, facts: Facts) -> bool:
-    if attestation.when is None:
-        return False
-    start = EVER if question.within_months is None else months_before(facts.as_of, question.within_months)
-    return attestation.when.first >= start
+def _answers(question: Question, facts: Facts, since: date | None) -> list[Attestation]:
+    """Return the dated answers that are not too old, nor older than the label that the criterion is read by."""
+    window = EVER if question.within_months is None else months_before(facts.as_of, question.within_months)
+    start = max(window, since or EVER)
+    return [a for a in facts.attestations if a.question == question.id and a.when and a.when.first >= start]
 
 
 def _assumptions(criterion: Criterion, known: Mapping[str, Assumption], finding: Finding) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 from cds_service.policy.document import Assumption, Criterion
 from cds_service.policy.finding import Finding
@@ -22,6 +23,8 @@ class Labelled:
     criterion: Criterion
     assumptions: Mapping[str, Assumption]
     finding: Finding | None = None
+    first_day: date | None = None
+    """The first day of the label: what was attested before it was attested of another label."""
 
 
 def labelled(criterion: Criterion, facts: Facts, assumptions: Mapping[str, Assumption], labels: Labels) -> Labelled:
@@ -31,7 +34,9 @@ def labelled(criterion: Criterion, facts: Facts, assumptions: Mapping[str, Assum
     label = labels.of(facts.order.therapy)
     version = label.on(facts.as_of) if label else None
     if label is None or version is None:
-        return Labelled(criterion, assumptions, _open(_why_none(label, facts)))
+        if criterion.checks():
+            return Labelled(criterion, assumptions)
+        return Labelled(_naming(criterion, facts), assumptions, _open(_why_none(label, facts)))
     section = version.sections[criterion.from_label]
     if section.missing:
         return Labelled(criterion, assumptions, _open(f"The label on record does not tell: {section.text}"))
@@ -39,7 +44,7 @@ def labelled(criterion: Criterion, facts: Facts, assumptions: Mapping[str, Assum
     if not section.is_verified:
         known[_OF_THE_LABEL] = Assumption(_OF_THE_LABEL, f"The {section.name} of the label is {section.verified}.")
     finding = Finding(Outcome.MET, section.text) if section.rule is None and not criterion.checks() else None
-    return Labelled(_with_section(criterion, section, version), known, finding)
+    return Labelled(_with_section(criterion, section, version), known, finding, version.first_day)
 
 
 def boxed_warnings(facts: Facts, labels: Labels) -> tuple[str, ...]:
@@ -54,7 +59,19 @@ def boxed_warnings(facts: Facts, labels: Labels) -> tuple[str, ...]:
     )
 
 
+def _naming(criterion: Criterion, facts: Facts) -> Criterion:
+    if not _is_unnamed(facts):
+        return criterion
+    return replace(criterion, settled_by="The product named in the order, by a code of its own or by its name.")
+
+
+def _is_unnamed(facts: Facts) -> bool:
+    return facts.order.approval is not None and facts.order.approval.state == "unidentified"
+
+
 def _why_none(label: Label | None, facts: Facts) -> str:
+    if _is_unnamed(facts):
+        return "The order does not say which product it is; no label can be looked up."
     if label is None:
         return "This library holds no label of the ordered product."
     return f"The label on record begins on {label.versions[0].first_day}, after the service date ({facts.as_of})."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 from flask import Blueprint, Response, request
 
 from cds_service import hook_request, prefetch, review
+from cds_service.deadline import Deadline
 from cds_service.errors import UnknownService
 from cds_service.settings import Settings
 from cds_service.web import feedback, json_http
@@ -28,8 +30,8 @@ _REQUIREMENTS = (
 )
 
 
-def discovery() -> dict[str, object]:
-    """Return the body of discovery: one service, once for each hook."""
+def discovery(published: Literal["minimal", "full"] = "full") -> dict[str, object]:
+    """Return the body of discovery: one service, once for each hook, with the prefetch that it asks for."""
     return {
         "services": [
             {
@@ -37,7 +39,7 @@ def discovery() -> dict[str, object]:
                 "title": _TITLE,
                 "description": _DESCRIPTION,
                 "id": SERVICE,
-                "prefetch": dict(prefetch.TEMPLATES),
+                "prefetch": dict(prefetch.templates(published)),
                 "usageRequirements": _REQUIREMENTS,
             }
             for hook in HOOKS
@@ -51,14 +53,18 @@ def blueprint(services: review.Services, settings: Settings, log: FeedbackLog) -
 
     @pages.get("/cds-services")
     def discover() -> Response:
-        return json_http.write(discovery())
+        return json_http.write(discovery(settings.prefetch))
 
     @pages.post("/cds-services/<service>")
     def call(service: str) -> Response:
         _check(service)
-        asked = hook_request.read(json_http.read(request, settings.max_body), HOOKS)
+        body = json_http.read(request, settings.max_body)
+        # From here on: how slowly a client sends its body must not count against the FHIR server.
+        due = Deadline.after(settings.answer_deadline)
+        asked = hook_request.read(body, HOOKS)
         today = datetime.now(UTC).astimezone().date()
-        return json_http.write(review.answer(asked, services, today=today, base_url=request.url_root.rstrip("/")))
+        url = request.url_root.rstrip("/")
+        return json_http.write(review.answer(asked, services, today=today, base_url=url, due=due))
 
     @pages.post("/cds-services/<service>/feedback")
     def give_feedback(service: str) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,19 +15,26 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Ehr:
-    """Answers GET by exact path and query; what it was asked, with which headers, is kept."""
+    """Answers GET by exact path and query, ``_count`` left out; what it was asked, with which headers, is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_alive: bool = False) -> None:
         self.answers: dict[str, Behaviour] = {}
+        self.connections = 0
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.released = threading.Event()
         self.hung_up = threading.Event()
         ehr = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if keep_alive else "HTTP/1.0"
+
+            def setup(self) -> None:
+                super().setup()
+                ehr.connections += 1
+
             def do_GET(self) -> None:
                 ehr.asked.append((self.path, dict(self.headers)))
-                ehr.answers.get(self.path, status(404))(self)
+                ehr.answers.get(without_count(self.path), status(404))(self)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that it overrides
                 """Say nothing."""
@@ -56,7 +64,11 @@ class Ehr:
         self.answers[f"/fhir/{query}"] = behaviour
 
     def paths(self) -> list[str]:
-        return [path.removeprefix("/fhir/") for path, _ in self.asked]
+        return [without_count(path).removeprefix("/fhir/") for path, _ in self.asked]
+
+
+def without_count(path: str) -> str:
+    return re.sub(r"&_count=\d+", "", path)
 
 
 def raw(body: bytes, content_type: str = "application/fhir+json", code: int = 200, **headers: str) -> Behaviour:
@@ -92,6 +104,16 @@ def drip(ehr: Ehr, seconds: float, headers: bool = False) -> Behaviour:
     return behave
 
 
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """Behave in one way after the other, and then always in the last."""
+    rest = list(behaviours)
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        (rest.pop(0) if len(rest) > 1 else rest[0])(handler)
+
+    return behave
+
+
 def together(barrier: threading.Barrier, then: Behaviour) -> Behaviour:
     """Answer only once as many calls are under way as the barrier counts."""
 
@@ -109,6 +131,11 @@ def silent(ehr: Ehr) -> Behaviour:
         ehr.released.wait(10)
 
     return behave
+
+
+def vanish(handler: BaseHTTPRequestHandler) -> None:
+    """Close the connection without a word."""
+    handler.close_connection = True
 
 
 def hang_up(handler: BaseHTTPRequestHandler) -> None:

@@ -1,4 +1,5 @@
 import gzip
+import json
 import logging
 import threading
 import time
@@ -6,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cds_service import fhir_client
+from cds_service import fhir_client, fhir_connections
+from cds_service.deadline import Deadline
 from cds_service.errors import CouldNotRetrieve
 from cds_service.fhir_client import FhirReader, RefusingReader
 from tests.cds_service.ehr import Ehr, drip, hang_up, raw, silent, status, together
@@ -144,7 +146,7 @@ def test_pages_without_end_are_cut(ehr: Ehr, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_too_much_at_once_is_cut_even_when_it_comes_compressed(ehr: Ehr, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fhir_client, "MAX_BYTES", 200_000)
+    monkeypatch.setattr(fhir_connections, "MAX_BYTES", 200_000)
     bomb = gzip.compress(b" " * 50_000_000)
     ehr.does(CONDITIONS, raw(bomb, Content_Encoding="gzip"))
 
@@ -179,7 +181,7 @@ def test_a_slow_server_ends_at_the_deadline(ehr: Ehr, kind: str) -> None:
     ehr.does(CONDITIONS, behaviours[kind])
     started = time.monotonic()
 
-    said = reason(FhirReader(ehr.base, deadline=0.3))
+    said = reason(FhirReader(ehr.base, deadline=Deadline.after(0.3)))
 
     assert said == "the FHIR server did not answer in time"
     assert time.monotonic() - started < 1
@@ -188,7 +190,7 @@ def test_a_slow_server_ends_at_the_deadline(ehr: Ehr, kind: str) -> None:
 def test_a_dripping_server_is_hung_up_on(ehr: Ehr) -> None:
     ehr.does(CONDITIONS, drip(ehr, 5))
 
-    reason(FhirReader(ehr.base, deadline=0.2))
+    reason(FhirReader(ehr.base, deadline=Deadline.after(0.2)))
 
     assert ehr.hung_up.wait(2)
 
@@ -196,13 +198,13 @@ def test_a_dripping_server_is_hung_up_on(ehr: Ehr) -> None:
 def test_the_deadline_is_one_for_all_that_is_asked(ehr: Ehr) -> None:
     ehr.does(CONDITIONS, silent(ehr))
     ehr.has("Patient/p1", resource("Patient", "p1"))
-    reader = FhirReader(ehr.base, deadline=0.3)
+    reader = FhirReader(ehr.base, deadline=Deadline.after(0.3))
 
     answers = reader.many([CONDITIONS, "Patient/p1"])
 
     assert answers[CONDITIONS].problem == "the FHIR server did not answer in time"
     assert answers["Patient/p1"].problem is None
-    assert reason(reader, "Patient/p1") == "the FHIR server did not answer in time"
+    assert reason(reader, "Goal?patient=p1") == "the FHIR server did not answer in time"
 
 
 def test_look_ups_run_side_by_side(ehr: Ehr) -> None:
@@ -211,7 +213,7 @@ def test_look_ups_run_side_by_side(ehr: Ehr) -> None:
     for query in queries:
         ehr.does(query, together(all_under_way, raw(b'{"resourceType": "Bundle"}')))
 
-    answers = FhirReader(ehr.base, deadline=4).many(queries)
+    answers = FhirReader(ehr.base, deadline=Deadline.after(4)).many(queries)
 
     assert [fetched.problem for fetched in answers.values()] == [None] * len(queries)
 
@@ -223,6 +225,19 @@ def test_a_reference_is_read(ehr: Ehr, reference: str) -> None:
     ehr.has("Medication/m1/_history/2", medication)
 
     assert FhirReader(ehr.base).read(reference.format(base=ehr.base)) == medication
+
+
+def test_references_are_looked_up_beforehand_side_by_side_where_they_lead_to_this_server(ehr: Ehr) -> None:
+    both_under_way = threading.Barrier(2, timeout=5)
+    for name in ("m1", "m2"):
+        found = json.dumps({"resourceType": "Medication", "id": name}).encode()
+        ehr.does(f"Medication/{name}", together(both_under_way, raw(found)))
+    reader = FhirReader(ehr.base)
+
+    reader.prepare(["Medication/m1", f"{ehr.base}/Medication/m2", "https://other.example.org/Medication/m3", "#m4"])
+
+    assert [reader.read(f"Medication/{name}")["id"] for name in ("m1", "m2")] == ["m1", "m2"]
+    assert sorted(ehr.paths()) == ["Medication/m1", "Medication/m2"]
 
 
 @pytest.mark.parametrize(

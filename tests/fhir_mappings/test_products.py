@@ -25,9 +25,9 @@ def test_products_have_their_facts() -> None:
 
 
 def test_an_approval_of_which_only_the_month_is_known_is_a_range() -> None:
-    beqvez = product("fidanacogene")
-    assert beqvez is not None
-    assert beqvez.approved == DateRange(date(2024, 4, 1), date(2024, 4, 30))
+    stratagraft = product("stratagraft")
+    assert stratagraft is not None
+    assert stratagraft.approved == DateRange(date(2021, 6, 1), date(2021, 6, 30))
 
 
 def test_what_is_not_approved_or_not_known_to_be_has_no_approval() -> None:
@@ -56,7 +56,7 @@ def test_the_approval_of_a_therapy_says_what_the_registry_knows() -> None:
 def test_a_product_that_left_the_market_says_so() -> None:
     beqvez = approval("fidanacogene")
     assert beqvez is not None
-    assert beqvez.note == "The day was not found. It has not been marketed since 2025-02."
+    assert beqvez.market == "It has not been marketed since 2025-02."
 
 
 def test_what_is_not_known_to_be_approved_says_why() -> None:

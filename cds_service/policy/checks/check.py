@@ -131,7 +131,8 @@ def _phrase(name: str) -> str:
         return name.replace("-", " ")
     first = name.shown.split(" ", 1)[0]
     # an acronym or a code-like word keeps its capitals inside a sentence
-    return name.shown[0].lower() + name.shown[1:] if first[1:].islower() else name.shown
+    lower = first in {"A", "An"} or (first.isalpha() and first[1:].islower())
+    return name.shown[0].lower() + name.shown[1:] if lower else name.shown
 
 
 def sentence(text: str) -> str:

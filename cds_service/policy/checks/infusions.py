@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import ClassVar
 
 from cds_service.policy.checks.check import Check, option
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
 from cds_service.policy.windows import day_in_words, days_from, distinct_days
-from fhir_mappings.facts import DateRange, Facts, Records, Statement
+from fhir_mappings.facts import Facts, Records, Statement
 
 _COUNTED = frozenset({"procedure", "administration", "condition"})
 
@@ -90,6 +90,7 @@ class RepeatOutsideWindow(Check):
     not_with: tuple[str, ...] = option("value sets", "what on the same day shows another kind", default=())
     insulin: tuple[str, ...] = option("value sets", "the drugs that show dependence")
     within_days: int = option("count", "the window after the infusion, and after the loss of independence")
+    free_days: int = option("count", "the days without an order that count as an insulin-free interval")
 
     def evaluate(self, facts: Facts) -> Finding:
         earlier = earlier_infusions(facts, self.value_set, self.unstated, self.not_with)
@@ -115,7 +116,7 @@ class RepeatOutsideWindow(Check):
         shown = [*earlier, *insulin]
         after = f"after the infusion of {infused}"
         active = [s for s in insulin if s.phase == "current" and not _ended(s, as_of)]
-        restart = _restart(infused, active, insulin)
+        restart = self._restart(infused, active, insulin)
         if restart is not None:
             days = (as_of - restart).days
             text = f"Insulin was restarted on {restart} {after}, {days} days before the service date"
@@ -130,22 +131,17 @@ class RepeatOutsideWindow(Check):
             return unclear(f"No insulin is recorded {after}; nothing says whether independence was reached.", earlier)
         return unclear(f"The insulin on record does not tell whether independence was reached {after}.", shown)
 
+    def _restart(self, infused: date, active: list[Statement], insulin: list[Statement]) -> date | None:
+        """Return the day on which insulin began again after a documented interval without it, if there was one."""
+        starts = sorted(s.when.first for s in active if s.when)
+        ends = [s.until for s in insulin if s not in active]
+        if not starts or len(starts) != len(active) or starts[0] <= infused:
+            return None
+        known = [end.last for end in ends if end is not None]
+        if not known or len(known) != len(ends) or max(known) < infused:
+            return None
+        return starts[0] if (starts[0] - max(known)).days > self.free_days else None
+
 
 def _ended(statement: Statement, as_of: date) -> bool:
     return statement.until is not None and statement.until.last < as_of
-
-
-def _restart(infused: date, active: list[Statement], insulin: list[Statement]) -> date | None:
-    """Return the day on which insulin began again after a documented interval without it, if there was one."""
-    starts = sorted(s.when.first for s in active if s.when)
-    if not starts or len(starts) != len(active) or starts[0] <= infused:
-        return None
-    others = [s for s in insulin if s not in active]
-    ends = [s.until for s in others]
-    if not others or any(end is None or end.last >= starts[0] - timedelta(1) for end in ends):
-        return None
-    return starts[0] if _after_infusion(infused, ends) else None
-
-
-def _after_infusion(infused: date, ends: Sequence[DateRange | None]) -> bool:
-    return any(end is not None and end.last >= infused for end in ends)

@@ -32,8 +32,8 @@ class FdaApproved(Check):
         if approval is None or approval.state == "unidentified":
             return nothing("The order does not say which product it is; an approval cannot be looked up.")
         outcome, reason = self._judge(approval, facts)
-        note = f" {approval.note}" if approval.note else ""
-        return Finding(outcome, f"{reason}{note}", _order(facts))
+        note = approval.note if outcome is not Outcome.MET else None
+        return Finding(outcome, " ".join(filter(None, (reason, note, approval.market))), _order(facts))
 
     def describe(self) -> str:
         return "the FDA approved the ordered product on or before the service date"
@@ -86,6 +86,11 @@ class OrderRoute(Check):
         if not stated:
             return nothing("The order does not state a route.")
         words = " and ".join(sorted(stated))
+        if len(stated) > 1 and not stated.issubset(self.routes):
+            return Finding(Outcome.UNDOCUMENTED, f"The order states several routes: {words}.", _order(facts))
+        if stated == {"intravenous"} and stated.isdisjoint(self.routes) and "portal-vein" in self.routes:
+            reason = "The order states the route intravenous, not which vein; the portal vein is meant by the label."
+            return Finding(Outcome.UNDOCUMENTED, reason, _order(facts))
         if stated.intersection(self.routes):
             return Finding(Outcome.MET, f"The order states the route: {words}.", _order(facts))
         reason = f"The order states the route {words}, not {' or '.join(self.routes)}."
@@ -183,7 +188,9 @@ class QualifiedCentre(Check):
     key: ClassVar[str] = "qualified_centre"
 
     def evaluate(self, facts: Facts) -> Finding:
-        standing = facts.centre
+        approval, standing = facts.order.approval, facts.centre
+        if approval is not None and approval.state == "unidentified":
+            return nothing("The order does not say which product it is; a centre is qualified for one product.")
         if standing is None or standing.state == "unnamed":
             return nothing("The order names no facility with an NPI or CCN.")
         outcome = {"listed": Outcome.MET, "excluded": Outcome.NOT_MET, "not-listed": Outcome.UNDOCUMENTED}

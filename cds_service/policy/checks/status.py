@@ -9,8 +9,9 @@ from typing import ClassVar
 from cds_service.policy.checks.check import Check, named, option
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
+from cds_service.policy.outcome import Outcome
 from cds_service.policy.windows import window_start
-from fhir_mappings.facts import Facts, Records, Statement
+from fhir_mappings.facts import Evidence, Facts, Records, Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +99,15 @@ class Attested(Check):
 
     def evaluate(self, facts: Facts) -> Finding:
         cited = [s for s in facts.of(*self.citing) if s.phase != "planned"] if self.citing else []
+        stated = tuple(name for name in self.citing if name in facts.order.says)
+        said = f" The order says: {named(stated)}." if stated else ""
         if cited:
             return unclear(
-                f"On record: {named(self.citing)} ({dates(cited)}). Nobody has stated the conclusion.", cited
+                f"On record: {named(self.citing)} ({dates(cited)}).{said} Nobody has stated the conclusion.", cited
             )
+        if stated:
+            order = Evidence(facts.order.reference, display=facts.order.display)
+            return Finding(Outcome.UNDOCUMENTED, f"{said.strip()} Nobody has stated the conclusion.", (order,))
         return nothing("Nobody has stated it.")
 
     def describe(self) -> str:

@@ -81,8 +81,8 @@ class TestSilence:
             "goals": "was not sent",
         }
         reason = judged(rule, chart(missing=missing)).reason  # type: ignore[arg-type]
-        assert "conditions: was not sent" in reason
-        assert "medication orders: could not be retrieved" in reason
+        assert "Not available (was not sent): the conditions." in reason
+        assert "Not available (could not be retrieved): the medication orders." in reason
         assert "goals" not in reason
 
     def test_a_missing_record_is_not_named_where_something_was_found(self) -> None:

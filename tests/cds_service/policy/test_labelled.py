@@ -13,7 +13,7 @@ from cds_service.policy.checks.recorded import Recorded
 from cds_service.policy.document import CriterionResult, SectionName
 from cds_service.policy.evaluate import evaluate
 from cds_service.policy.label import NO_LABELS, Labels, load_label
-from fhir_mappings.facts import Facts, Statement
+from fhir_mappings.facts import Approval, Facts, Statement
 from tests.cds_service.policy.charts import answered, chart, ordered, said
 from tests.cds_service.policy.documents import KNOWN, criterion, policy
 
@@ -100,6 +100,20 @@ class TestVersion:
         assert brief(found) == ("undocumented", "This library holds no label of the ordered product.")
         assert (found.text, found.settled_by) == ("Text of A.", "What settles A.")
 
+    def test_a_product_that_is_not_named_is_asked_for(self) -> None:
+        nameless = replace(ordered(), approval=Approval("unidentified"))
+        found = judged("indication", ILL, order=nameless, labels=NO_LABELS)
+        assert brief(found) == (
+            "undocumented",
+            "The order does not say which product it is; no label can be looked up.",
+        )
+        assert found.settled_by == "The product named in the order, by a code of its own or by its name."
+
+    def test_without_a_label_a_check_of_the_policy_still_decides(self) -> None:
+        own = Recorded(value_set=("illness",), kind="current")
+        assert judged("forms", ILL, met_when=own, labels=NO_LABELS).outcome.value == "met"
+        assert judged("forms", ILL, met_when=own, on=BEFORE).outcome.value == "met"
+
     @pytest.mark.parametrize("section", ["indication", "dosage", "forms", "contraindications"])
     def test_an_answer_settles_what_no_label_can(self, section: SectionName) -> None:
         said_so = {"question": "q", "answers": [answered("q", True, "2026-06-01")], "labels": NO_LABELS}
@@ -123,7 +137,7 @@ class TestSections:
         found = evaluate(document, ordered_so, labels=LABELS).results[0]
         assert found.outcome.value == "met"
         assert found.text == "Text of A. Label from 2024-01-16: A suspension."
-        assert judged("forms", on=OLD, met_when=OrderIs(value_set=("surgery",))).outcome.value == "undocumented"
+        assert judged("forms", on=OLD, met_when=OrderIs(value_set=("surgery",))).outcome.value == "not-met"
 
     @pytest.mark.parametrize(
         ("statements", "supplied", "expected"),
@@ -145,11 +159,10 @@ class TestAssumptions:
     def test_those_of_the_label_stand_beside_those_of_the_policy(self) -> None:
         assert judged("indication", ILL, on=OLD, assumes=("r",)).assumptions == ("Reading r.", "Teens begin at 12.")
 
-    def test_what_rests_on_memory_says_so(self) -> None:
-        memory = "The indication of the label is known from memory only; nobody verified it."
-        assert judged("indication", ILL).assumptions == ("The young begin at 2.", memory)
-        forms = judged("forms", on=OLD)
-        assert forms.assumptions == ("The forms of the label is known from memory only; nobody verified it.",)
+    def test_what_nobody_could_verify_says_so(self) -> None:
+        in_part = "The indication of the label is unverified in part."
+        assert judged("indication", ILL).assumptions == ("The young begin at 2.", in_part)
+        assert judged("forms", on=OLD).assumptions == ("The forms of the label is unverified (from memory).",)
         assert judged("dosage").assumptions == ()
 
 

@@ -13,7 +13,7 @@ from tests.cds_service.policy.charts import ALL_RECORDS, chart, said
 
 COURSE = InfusionsExceed(value_set=("allo",), unstated=("islets",), not_with=("auto",), limit=3, same_within_days=3)
 REPEAT = RepeatOutsideWindow(
-    value_set=("allo",), unstated=("islets",), not_with=("auto",), insulin=("insulin",), within_days=365
+    value_set=("allo",), unstated=("islets",), not_with=("auto",), insulin=("insulin",), within_days=365, free_days=30
 )
 
 _number = itertools.count()
@@ -146,4 +146,4 @@ def test_it_needs_what_shows_infusions(check: InfusionsExceed | RepeatOutsideWin
 
 def test_only_numbers_that_were_given_must_be_explained() -> None:
     assert COURSE.numbers() == {3}
-    assert REPEAT.numbers() == {365}
+    assert REPEAT.numbers() == {365, 30}

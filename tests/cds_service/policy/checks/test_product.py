@@ -56,6 +56,7 @@ class TestFdaApproved:
                 "undocumented",
                 "Approved 2026-11; whether before the service date (2026-11-02) is not known.",
             ),
+            (Approval("approved", when("2023-12-08"), "For one indication."), "met", "Approved 2023-12-08."),
             (
                 Approval("approved", None, "For one indication."),
                 "undocumented",
@@ -111,14 +112,16 @@ class TestMarketedProduct:
 
 
 class TestOrderRoute:
-    CHECK = OrderRoute(routes=("intravenous", "portal-vein"))
+    CHECK = OrderRoute(routes=("intravenous", "subretinal"))
 
     @pytest.mark.parametrize(
         ("stated", "outcome"),
         [
             (["intravenous"], "met"),
-            (["portal-vein"], "met"),
-            (["intravenous", "intrathecal"], "met"),
+            (["subretinal"], "met"),
+            (["intravenous", "subretinal"], "met"),
+            (["intravenous", "intrathecal"], "undocumented"),
+            (["intrathecal", "topical"], "undocumented"),
             (["intrathecal"], "not-met"),
             ([], "undocumented"),
         ],
@@ -130,8 +133,20 @@ class TestOrderRoute:
 
     def test_another_route_is_named_with_the_ones_of_the_label(self) -> None:
         found = self.CHECK.evaluate(about(routes=frozenset({"intrathecal"})))
-        assert found.reason == "The order states the route intrathecal, not intravenous or portal-vein."
-        assert self.CHECK.describe() == "the order states the route intravenous or portal-vein"
+        assert found.reason == "The order states the route intrathecal, not intravenous or subretinal."
+        assert self.CHECK.describe() == "the order states the route intravenous or subretinal"
+
+    def test_routes_that_contradict_each_other_are_named(self) -> None:
+        found = self.CHECK.evaluate(about(routes=frozenset({"intravenous", "intrathecal"})))
+        assert found.reason == "The order states several routes: intrathecal and intravenous."
+        assert references(found.evidence) == ORDER
+
+    @pytest.mark.parametrize(
+        ("stated", "outcome"), [("portal-vein", "met"), ("intravenous", "undocumented"), ("intrathecal", "not-met")]
+    )
+    def test_the_portal_vein_is_a_vein(self, stated: Route, outcome: str) -> None:
+        check = OrderRoute(routes=("portal-vein",))
+        assert check.evaluate(about(routes=frozenset({stated}))).outcome.value == outcome
 
 
 def given_before(on: str | None, therapy: str = "axi-cel", **more: Any) -> Statement:
@@ -261,6 +276,11 @@ class TestQualifiedCentre:
     @pytest.mark.parametrize("standing", [None, CentreStanding("unnamed", "Because.")])
     def test_no_facility_is_silence(self, standing: CentreStanding | None) -> None:
         found = self.CHECK.evaluate(replace(about(), centre=standing))
+        assert (found.outcome.value, found.silent) == ("undocumented", True)
+
+    def test_no_centre_is_qualified_for_a_product_that_is_not_identified(self) -> None:
+        standing = CentreStanding("not-listed", "Because.")
+        found = self.CHECK.evaluate(replace(about(approval=Approval("unidentified")), centre=standing))
         assert (found.outcome.value, found.silent) == ("undocumented", True)
 
     def test_it_says_so_in_words(self) -> None:

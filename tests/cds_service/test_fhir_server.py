@@ -1,0 +1,118 @@
+"""Against an independent FHIR server: however the chart comes, sent, sent in part or fetched, it is judged alike."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from cds_service import fhir_client, hook_request, prefetch, review
+from cds_service.bundle_request import request_from
+from cds_service.settings import Settings
+from tests.cds_service.ehr import Ehr, status
+from tests.cds_service.examples import PATIENT, resource
+from tests.medplum import Medplum
+
+SAMPLES = sorted((Path(__file__).parents[2] / "sample_bundles").glob("*.json"))
+ARRIVAL = datetime.date(2026, 11, 20)
+
+
+@pytest.fixture(scope="module")
+def services() -> review.Services:
+    return review.Services.load(Settings.load(centres=SAMPLES[0].parent / "treatment_centres.csv"))
+
+
+def sample(name: str) -> dict[str, Any]:
+    path = next(path for path in SAMPLES if path.stem == name)
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def resources(bundle: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [entry["resource"] for entry in bundle["entry"]]
+
+
+def assessed(body: dict[str, Any], services: review.Services) -> list[dict[str, Any]]:
+    answer = review.answer(hook_request.read(body, ("order-sign",)), services, today=ARRIVAL)
+    found = [card["extension"]["coverage-cds.assessment"] for card in answer["cards"] if "extension" in card]
+    return [{**assessment, "decisionId": ""} for assessment in found]
+
+
+def queries(body: Mapping[str, Any]) -> dict[str, str]:
+    patient = quote(body["context"]["patientId"], safe="")
+    return {key: query.replace("{{context.patientId}}", patient) for key, query in prefetch.TEMPLATES.items()}
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_is_judged_alike_from_full_minimal_and_no_prefetch(
+    path: Path, medplum: Medplum, services: review.Services
+) -> None:
+    bundle = sample(path.stem)
+    base = medplum.holds(path.stem, resources(bundle))
+    body = {**request_from(bundle, "sample"), "fhirServer": base}
+    full = {key: medplum.gives(path.stem, query) for key, query in queries(body).items()}
+    minimal = {key: full[key] for key in prefetch.templates("minimal")}
+
+    from_full, from_minimal, from_none = (
+        assessed({**body, "prefetch": sent}, services) for sent in (full, minimal, {})
+    )
+
+    assert from_full == from_minimal == from_none
+    assert [a["order"] for a in from_full] == [a["order"] for a in assessed(request_from(bundle, "sample"), services)]
+
+
+def test_what_the_samples_show_is_read_from_the_server(medplum: Medplum, services: review.Services) -> None:
+    bundle = sample("lantidra-everything-documented")
+    base = medplum.holds("read", resources(bundle))
+
+    [found] = assessed({**request_from(bundle, "sample"), "fhirServer": base, "prefetch": {}}, services)
+
+    assert found["outcome"] == "met"
+    assert found["policy"]["payer"] == "Centene"
+    evidence = {item["reference"] for criterion in found["criteria"] for item in criterion.get("evidence", ())}
+    assert {"Condition/type-1-diabetes", "Observation/hba1c-latest"} <= evidence
+
+
+def test_a_server_that_holds_more_than_it_gives_is_not_taken_for_the_whole(
+    medplum: Medplum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This server cuts a search at _count and offers no next page: only its total says that there is more.
+    monkeypatch.setattr(fhir_client, "PAGE_SIZE", 2)
+    base = medplum.holds("cut", [resource("Condition", f"c{number}") for number in range(3)])
+
+    fetched = fhir_client.FhirReader(base).many(["Condition?patient=p1"])["Condition?patient=p1"]
+
+    assert len(fetched.resources) == 2
+    assert fetched.problem == "the FHIR server has more records of it than it gave"
+
+
+def test_another_patients_records_on_the_same_server_are_not_fetched(medplum: Medplum) -> None:
+    ours, others = resource("Condition", "c1"), resource("Condition", "c2", "p2")
+    base = medplum.holds("two-patients", [PATIENT, ours, {**PATIENT, "id": "p2"}, others])
+
+    [found] = fhir_client.FhirReader(base).search("Condition?patient=p1")
+
+    assert found["id"] == "c1"
+
+
+def test_what_could_not_be_fetched_leaves_only_its_own_criteria_undocumented(
+    ehr: Ehr, services: review.Services
+) -> None:
+    bundle = sample("lantidra-everything-documented")
+    body = {**request_from(bundle, "sample"), "fhirServer": ehr.base}
+    for key, query in queries(body).items():
+        ehr.has(query, body["prefetch"].get(key) or {"resourceType": "Bundle", "type": "searchset"})
+    ehr.does(queries(body)["observations"], status(500))
+
+    [found] = assessed({**body, "prefetch": {}}, services)
+
+    undocumented = [criterion for criterion in found["criteria"] if criterion["outcome"] == "undocumented"]
+    assert undocumented
+    assert all("could not be retrieved" in criterion["reason"] for criterion in undocumented)
+    assert {"I.A", "I.B", "I.C.2"} <= {c["id"] for c in found["criteria"] if c["outcome"] == "met"}
+    assert any("could not be retrieved" in notice for notice in found["notices"])

@@ -1,0 +1,83 @@
+"""An independent FHIR server on loopback: Medplum's router and memory repository, in a process of Node.js."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+FOLDER = Path(__file__).parent / "fhir_server"
+INSTALLS_WITHIN = 300.0
+"""Seconds for ``npm ci`` over a slow network."""
+
+
+class Medplum:
+    """The running server. A tenant is a store of its own, empty until something is put into it."""
+
+    def __init__(self, port: int) -> None:
+        self._root = f"http://127.0.0.1:{port}"
+        self._session = requests.Session()
+
+    def base(self, tenant: str) -> str:
+        """Return the FHIR base URL of a tenant."""
+        return f"{self._root}/{tenant}/fhir"
+
+    def holds(self, tenant: str, resources: Sequence[Mapping[str, Any]]) -> str:
+        """Store resources under their own ids; return the tenant's base URL."""
+        for resource in resources:
+            url = f"{self.base(tenant)}/{resource['resourceType']}/{resource['id']}"
+            assert self._session.put(url, json=resource, timeout=10).status_code == 200, url
+        return self.base(tenant)
+
+    def gives(self, tenant: str, query: str) -> dict[str, Any]:
+        """Return the answer to a search or read."""
+        answer = self._session.get(f"{self.base(tenant)}/{query}", timeout=10)
+        assert answer.status_code == 200, query
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def close(self) -> None:
+        self._session.close()
+
+
+@contextmanager
+def running() -> Iterator[Medplum]:
+    """Run the server until the block ends."""
+    _install()
+    with subprocess.Popen(
+        ["node", "server.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        port = process.stdout.readline()
+        assert port, "the FHIR server did not start; its reason stands above"
+        medplum = Medplum(int(port))
+        try:
+            yield medplum
+        finally:
+            medplum.close()
+            process.stdin.close()
+
+
+def _install() -> None:
+    """Install the server's packages when they are missing or older than the lock file."""
+    assert shutil.which("node"), "these tests need Node.js 18 or later with npm: see README.md, Start"
+    installed, locked = FOLDER / "node_modules/.package-lock.json", FOLDER / "package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= locked.stat().st_mtime:
+        return
+    npm = shutil.which("npm")
+    assert npm, "these tests need npm to install their FHIR server: see README.md, Start"
+    done = subprocess.run(
+        [npm, "ci", "--no-audit", "--no-fund"],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        timeout=INSTALLS_WITHIN,
+        check=False,
+    )
+    assert done.returncode == 0, f"npm could not install the FHIR server of the tests:\n{done.stderr}"
