@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cds_service.errors import UnusableInput
-from cds_service.prefetch import KEY_OF
+from cds_service.prefetch import KEY_OF, MINIMAL
 from fhir_mappings.chart import TYPE_OF, Resource
 
 ORDERS = frozenset(
@@ -55,6 +55,23 @@ def request_from(bundle: Mapping[str, Any], hook_instance: str) -> dict[str, Any
         },
         "prefetch": {"patient": patient, **_prefetch(rest)},
     }
+
+
+def bringing(sent: str, request: Mapping[str, Any], fhir_server: str | None) -> dict[str, Any]:
+    """Return a request that brings ``none``, the ``minimal`` or the ``full`` of its prefetch and names a FHIR server.
+
+    A token that the request carries is for the server that it named, and is not shown to another.
+    """
+    changed = dict(request)
+    if fhir_server is not None:
+        changed.pop("fhirAuthorization", None)
+        changed["fhirServer"] = fhir_server
+    held = changed.pop("prefetch", None)
+    if sent == "minimal" and isinstance(held, Mapping):
+        held = {key: held[key] for key in MINIMAL if key in held}
+    if held and sent != "none":
+        changed["prefetch"] = held
+    return changed
 
 
 def _patient(held: Sequence[Resource]) -> Resource:

@@ -14,7 +14,7 @@ import requests
 from rich.console import Console
 
 from cds_service import hook_request, review
-from cds_service.bundle_request import is_bundle, request_from
+from cds_service.bundle_request import bringing, is_bundle, request_from
 from cds_service.checking import check_files
 from cds_service.errors import CoverageCdsError, UnusableInput
 from cds_service.library import PAYERS, Library, load_library
@@ -95,11 +95,23 @@ def request_(bundle: str) -> None:
 @click.option(
     "--url", required=True, help="The service, for example http://127.0.0.1:8000/cds-services/coverage-criteria"
 )
+@click.option(
+    "--fhir-server",
+    help="The FHIR server that holds the chart: the service reads there what the request does not bring. "
+    "An access token in FILE is then not sent.",
+)
+@click.option(
+    "--prefetch",
+    "sent",
+    type=click.Choice(["none", "minimal", "full"]),
+    help="What the request brings of FILE's records: none (default with --fhir-server), patient and coverage "
+    "(minimal), or all (full, default otherwise).",
+)
 @click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "cards"]))
-def fire(file: str, url: str, form: str) -> None:
+def fire(file: str, url: str, fhir_server: str | None, sent: str | None, form: str) -> None:
     """Send FILE, a Bundle or a request, to a running service and print the cards."""
     body = _named(file, lambda d: _request(d) if is_bundle(d) else d)
-    answer = _posted(url, body)
+    answer = _posted(url, bringing(sent or ("none" if fhir_server else "full"), body, fhir_server))
     if form == "cards":
         click.echo(_json(answer))
     else:

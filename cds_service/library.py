@@ -25,7 +25,6 @@ from fhir_mappings.facts import Coding
 HERE = Path(__file__).parent
 POLICIES = HERE / "policies"
 LABELS = HERE / "labels"
-COMPLETE = False  # TEMPORARY until all labels are written
 PAYERS = HERE / "payers.yaml"
 
 
@@ -81,14 +80,12 @@ def load_library(policies: Path | None = None, payers: Path | None = None, centr
 def load_labels(folder: Path, known: Known) -> Labels:
     """Return the labels in a folder; every product of the registry must have one, and no other may."""
     labels: dict[str, Label] = {}
-    for path in yaml_files([folder] if folder.exists() else []):
+    for path in yaml_files([folder]):
         label = load_label(text_of(path), str(path), known)
         if label.product in labels:
             raise PolicyError(f"{label.product} has a second label file.", "Keep one.", file=str(path))
         labels[label.product] = label
-    if not COMPLETE:
-        return Labels(MappingProxyType(labels))
-    registered = {p.id for p in products.products() if p.id not in therapies.groups()["unapproved-products"]}
+    registered = {p.id for p in products.products() if p.state == "approved"}
     for product in sorted(registered ^ labels.keys()):
         problem = "has no label file." if product in registered else "is no product of the registry."
         raise PolicyError(f"{product} {problem}", "Every product of the registry has one label.", file=str(folder))

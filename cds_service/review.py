@@ -17,6 +17,7 @@ from cds_service.fhir_connections import Connections
 from cds_service.hook_request import HookRequest
 from cds_service.library import Library, load_library
 from cds_service.policy.evaluate import evaluate, notices
+from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
 from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import Settings
@@ -26,6 +27,7 @@ from fhir_mappings.chart import Chart
 from fhir_mappings.extract import Record, facts, read_chart
 from fhir_mappings.facts import Facts, Order, Records
 from fhir_mappings.json_fields import reference_to
+from fhir_mappings.orders import as_product
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +107,7 @@ def _worth_reading(
 def needs(known: Sequence[Order], library: Library) -> frozenset[Records]:
     """Return the records that any policy for these orders asks for, with answers where a letter can be attested."""
     found = set(ALWAYS_NEEDED)
-    for therapy in {order.therapy for order in known}:
+    for therapy in {therapy for order in known for therapy in (order.therapy, *order.alternatives)}:
         for document in library.router.judging(therapy):
             found |= document.records(therapy)
             if document.questions:
@@ -126,6 +128,7 @@ def review(
         day = _day(order, today)
         if order.therapy in BESIDE_A_THERAPY and not _is_beside_a_therapy(known, record, day):
             continue
+        order = _fitting(order, record, services.library, day)
         found = facts(record, order, day)
         found = replace(found, centre=services.library.centres.standing(found.order, day))
         for selection in _governing(order, record, services.library, day):
@@ -135,6 +138,17 @@ def review(
 
 def _day(order: Order, today: datetime.date) -> datetime.date:
     return order.service_date.first if order.service_date else today
+
+
+def _fitting(order: Order, record: Record, library: Library, day: datetime.date) -> Order:
+    """Return the order as one for the first product that its name may mean and whose label may fit the patient."""
+    if not order.alternatives:
+        return order
+    for therapy in (order.therapy, *order.alternatives):
+        meant = as_product(order, therapy)
+        if age_fits(facts(record, meant, day), library.labels):
+            return meant
+    return order
 
 
 def _is_beside_a_therapy(known: Sequence[Order], record: Record, day: datetime.date) -> bool:

@@ -226,6 +226,8 @@ class Order:
     codes: tuple[Coding, ...] = ()
     reasons: tuple[Reason, ...] = ()
     service_date: DateRange | None = None
+    alternatives: tuple[str, ...] = ()
+    """Other products that the order's name may mean; the one whose label fits the patient's age is taken."""
     routes: frozenset[Route] = frozenset()
     course: Course | None = None
     """None for a therapy that is not one product of the registry."""

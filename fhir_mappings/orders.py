@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fhir_mappings import codes, devices, facilities, medications, products, reasons, routes, therapies
@@ -54,12 +55,18 @@ def read(resource: Resource, lookup: Lookup) -> Order | NeedsMedication | None:
         codes=coded,
         reasons=why,
         service_date=when.when,
+        alternatives=recognised.alternatives,
         routes=routes.stated(resource, coded),
         course=products.course(recognised.therapy),
         approval=products.approval(recognised.therapy),
         facilities=facilities.of_order(resource, lookup, when.when.first if when.when else None),
         notices=(*recognised.notices, *_notices(resource, when)),
     )
+
+
+def as_product(order: Order, therapy: str) -> Order:
+    """Return the order as one for another product that its name may mean."""
+    return replace(order, therapy=therapy, course=products.course(therapy), approval=products.approval(therapy))
 
 
 def _described(kind: str, resource: Resource, lookup: Lookup) -> tuple[Description, str | None]:

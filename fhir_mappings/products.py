@@ -38,9 +38,9 @@ class ProductCode(NamedTuple):
 
 
 class SharedName(NamedTuple):
-    """Names that several products have, and the product that they are taken for."""
+    """Names that several products have; the first product is meant unless its label does not fit the patient's age."""
 
-    product: str
+    products: tuple[str, ...]
     names: tuple[str, ...]
     notice: str
 
@@ -172,7 +172,9 @@ def _codes(group: Any) -> list[ProductCode]:
 
 
 def _shared(entry: Any, listed: dict[str, Product]) -> SharedName:
-    found = fields(entry, {"product", "names", "notice"}, ())
-    if found["product"] not in listed:
-        raise ValueError(f"{found['product']!r} is no product")
-    return SharedName(found["product"], texts(found["names"]), found["notice"])
+    found = fields(entry, {"products", "names", "notice"}, ())
+    sharing = texts(found["products"])
+    for one in sharing:
+        if one not in listed:
+            raise ValueError(f"{one!r} is no product")
+    return SharedName(sharing, texts(found["names"]), found["notice"])

@@ -33,6 +33,8 @@ class Recognised(NamedTuple):
     concepts: frozenset[str]
     notices: tuple[str, ...] = ()
     """What a reader should know about how the therapy was told, in our words."""
+    alternatives: tuple[str, ...] = ()
+    """The other products that the same name may mean."""
 
 
 class _Naming(NamedTuple):
@@ -44,6 +46,7 @@ class _Naming(NamedTuple):
     is_product: bool = False
     gives_way_to: frozenset[str] = frozenset()
     notice: str | None = None
+    alternatives: tuple[str, ...] = ()
 
     def gives_way(self, other: _Naming) -> bool:
         named = {other.therapy, "anything"} | ({"products"} if other.is_product else set())
@@ -73,8 +76,10 @@ def recognise(codings: Sequence[tuple[str | None, str | None]], texts: Sequence[
     best = min(firm or said, key=lambda naming: (_CLOSENESS[naming.identified], naming.rank))
     if best.therapy == NOT_A_THERAPY:
         return None
+    notices = tuple(_notices(best, firm, name))
+    others = best.alternatives if best.notice in notices else ()
     found = [match_code(*coding) for coding in codings] + [match_words(text, "orders") for text in texts]
-    return Recognised(best.therapy, best.identified, together(found).concepts, tuple(_notices(best, firm, name)))
+    return Recognised(best.therapy, best.identified, together(found).concepts, notices, others)
 
 
 def display_name(therapy: str) -> str:
@@ -144,7 +149,8 @@ def _product_namings(
         yield Wording(one.names), _Naming(one.id, "text", 0, True)
         yield Wording(one.exact_names, exact=True), _Naming(one.id, "text", 0, True)
     for name in shared:
-        yield Wording(name.names), _Naming(name.product, "text", 0, True, notice=name.notice)
+        first, *others = name.products
+        yield Wording(name.names), _Naming(first, "text", 0, True, notice=name.notice, alternatives=tuple(others))
 
 
 def _therapy_namings(

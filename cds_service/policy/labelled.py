@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
+from cds_service.policy.checks import AGE_LIMITS, All, Check
 from cds_service.policy.document import Assumption, Criterion
 from cds_service.policy.finding import Finding
 from cds_service.policy.label import Label, Labels, LabelSection, LabelVersion
@@ -57,6 +58,24 @@ def boxed_warnings(facts: Facts, labels: Labels) -> tuple[str, ...]:
         f"boxed warning: {w.text}" + (" (from memory, not verified)" if w.verified.startswith("unverified") else "")
         for w in version.boxed_warnings
     )
+
+
+def age_fits(facts: Facts, labels: Labels) -> bool:
+    """Whether no age limit of the label in force excludes the patient; a label that says nothing excludes nobody."""
+    label = labels.of(facts.order.therapy)
+    version = label.on(facts.as_of) if label else None
+    rule = version.sections["indication"].rule if version else None
+    limits = [limit for check in (rule.checks() if rule else ()) for limit in _age_limits(check)]
+    return all(limit.evaluate(facts).outcome is not Outcome.NOT_MET for limit in limits)
+
+
+def _age_limits(check: Check) -> Iterator[Check]:
+    """Yield the age limits that hold whatever else is so: those that are not one of several alternatives."""
+    if isinstance(check, AGE_LIMITS):
+        yield check
+    if isinstance(check, All):
+        for part in check.checks:
+            yield from _age_limits(part)
 
 
 def _naming(criterion: Criterion, facts: Facts) -> Criterion:

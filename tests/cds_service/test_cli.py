@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from cds_service import server
 from cds_service.cli import main
 from cds_service.library import POLICIES
+from tests.medplum import Medplum
 from tests.serving import ROOT, serving
 
 SAMPLES = ROOT / "sample_bundles"
@@ -218,6 +219,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"{url}/cds-services/coverage-criteria"
 
 
+def outcomes(answer: str) -> list[tuple[str, str, list[str]]]:
+    """Return each criterion of each card of an answer, with its outcome and evidence."""
+    found = [card["extension"]["coverage-cds.assessment"] for card in json.loads(answer)["cards"]]
+    return [
+        (criterion["id"], criterion["outcome"], [item["reference"] for item in criterion.get("evidence", ())])
+        for assessment in found
+        for criterion in assessment["criteria"]
+    ]
+
+
 class TestFire:
     def test_a_running_service_answers_what_evaluate_prints(self, service: str) -> None:
         assert printed("fire", ONE_EVENT, "--url", service) == printed("evaluate", ONE_EVENT)
@@ -227,6 +238,26 @@ class TestFire:
         answer = json.loads(printed("fire", "-", "--url", service, "--format", "cards", given=request))
 
         assert [card["indicator"] for card in answer["cards"]] == ["info"]
+
+    @pytest.mark.parametrize("sent", [(), ("--prefetch", "minimal"), ("--prefetch", "full")])
+    def test_what_it_does_not_bring_is_read_from_the_fhir_server(
+        self, service: str, medplum: Medplum, sent: tuple[str, ...]
+    ) -> None:
+        held = [entry["resource"] for entry in json.loads(Path(READY).read_text(encoding="utf-8"))["entry"]]
+        base = medplum.holds("fired", held)
+
+        done = printed("fire", READY, "--url", service, "--fhir-server", base, "--format", "cards", *sent)
+
+        assert "Not sent" not in done
+        assert outcomes(done) == outcomes(printed("evaluate", READY, "--format", "cards"))
+
+    def test_what_neither_it_nor_a_server_has_is_told(self, service: str, medplum: Medplum) -> None:
+        empty = medplum.base("empty")
+
+        assert "answered 412" in refused("fire", READY, "--url", service, "--prefetch", "none")
+        assert "could not be retrieved: the FHIR server does not have it (404)" in " ".join(
+            printed("fire", READY, "--url", service, "--fhir-server", empty).replace("│", " ").split()
+        )
 
     def test_what_the_service_refuses_is_told_with_its_reason(self, service: str) -> None:
         message = refused("fire", "-", "--url", service, given='{"hook": "patient-view"}')

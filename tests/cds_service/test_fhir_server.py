@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +16,8 @@ import pytest
 from cds_service import fhir_client, hook_request, prefetch, review
 from cds_service.bundle_request import request_from
 from cds_service.settings import Settings
-from tests.cds_service.ehr import Ehr, status
-from tests.cds_service.examples import PATIENT, resource
+from tests.cds_service.ehr import Ehr, silent, status
+from tests.cds_service.examples import PATIENT, bundle, resource
 from tests.medplum import Medplum
 
 SAMPLES = sorted((Path(__file__).parents[2] / "sample_bundles").glob("*.json"))
@@ -33,8 +35,8 @@ def sample(name: str) -> dict[str, Any]:
     return found
 
 
-def resources(bundle: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [entry["resource"] for entry in bundle["entry"]]
+def resources(held: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [entry["resource"] for entry in held["entry"]]
 
 
 def assessed(body: dict[str, Any], services: review.Services) -> list[dict[str, Any]]:
@@ -52,9 +54,9 @@ def queries(body: Mapping[str, Any]) -> dict[str, str]:
 def test_a_sample_is_judged_alike_from_full_minimal_and_no_prefetch(
     path: Path, medplum: Medplum, services: review.Services
 ) -> None:
-    bundle = sample(path.stem)
-    base = medplum.holds(path.stem, resources(bundle))
-    body = {**request_from(bundle, "sample"), "fhirServer": base}
+    held = sample(path.stem)
+    base = medplum.holds(path.stem, resources(held))
+    body = {**request_from(held, "sample"), "fhirServer": base}
     full = {key: medplum.gives(path.stem, query) for key, query in queries(body).items()}
     minimal = {key: full[key] for key in prefetch.templates("minimal")}
 
@@ -63,14 +65,14 @@ def test_a_sample_is_judged_alike_from_full_minimal_and_no_prefetch(
     )
 
     assert from_full == from_minimal == from_none
-    assert [a["order"] for a in from_full] == [a["order"] for a in assessed(request_from(bundle, "sample"), services)]
+    assert [a["order"] for a in from_full] == [a["order"] for a in assessed(request_from(held, "sample"), services)]
 
 
 def test_what_the_samples_show_is_read_from_the_server(medplum: Medplum, services: review.Services) -> None:
-    bundle = sample("lantidra-everything-documented")
-    base = medplum.holds("read", resources(bundle))
+    held = sample("lantidra-everything-documented")
+    base = medplum.holds("read", resources(held))
 
-    [found] = assessed({**request_from(bundle, "sample"), "fhirServer": base, "prefetch": {}}, services)
+    [found] = assessed({**request_from(held, "sample"), "fhirServer": base, "prefetch": {}}, services)
 
     assert found["outcome"] == "met"
     assert found["policy"]["payer"] == "Centene"
@@ -100,11 +102,38 @@ def test_another_patients_records_on_the_same_server_are_not_fetched(medplum: Me
     assert found["id"] == "c1"
 
 
+def test_an_answer_is_given_in_time_and_says_what_did_not_come(ehr: Ehr, services: review.Services) -> None:
+    hurried = replace(services, settings=services.settings.model_copy(update={"answer_deadline": 1.0}))
+    body = {**request_from(sample("lantidra-everything-documented"), "sample"), "fhirServer": ehr.base}
+    body["prefetch"] = {key: body["prefetch"][key] for key in prefetch.templates("minimal")}
+    for query in queries(body).values():
+        ehr.does(query, silent(ehr))
+    started = time.monotonic()
+
+    [found] = assessed(body, hurried)
+
+    assert time.monotonic() - started < 1
+    by_letter = {criterion["id"]: criterion["outcome"] for criterion in found["criteria"]}
+    assert (by_letter["I.A"], by_letter["I.B"], by_letter["I.C.2"]) == ("met", "undocumented", "undocumented")
+    assert any("did not answer in time" in notice for notice in found["notices"])
+
+
+def test_requests_share_connections(services: review.Services) -> None:
+    body = request_from(sample("lantidra-everything-documented"), "sample")
+    with Ehr(keep_alive=True).running() as ehr:
+        for query in queries(body).values():
+            ehr.has(query, bundle())
+        for _ in range(3):
+            assessed({**body, "prefetch": {}, "fhirServer": ehr.base}, services)
+
+        assert ehr.connections <= fhir_client.MAX_AT_ONCE < len(ehr.asked)
+
+
 def test_what_could_not_be_fetched_leaves_only_its_own_criteria_undocumented(
     ehr: Ehr, services: review.Services
 ) -> None:
-    bundle = sample("lantidra-everything-documented")
-    body = {**request_from(bundle, "sample"), "fhirServer": ehr.base}
+    held = sample("lantidra-everything-documented")
+    body = {**request_from(held, "sample"), "fhirServer": ehr.base}
     for key, query in queries(body).items():
         ehr.has(query, body["prefetch"].get(key) or {"resourceType": "Bundle", "type": "searchset"})
     ehr.does(queries(body)["observations"], status(500))

@@ -38,6 +38,11 @@ def test_the_templates_use_plain_tokens_and_one_key_for_each_kind_of_record() ->
     assert list(prefetch.KEY_OF.values()) == list(prefetch.TEMPLATES)
 
 
+def test_the_minimal_templates_are_those_of_patient_and_coverage() -> None:
+    assert prefetch.templates("full") == prefetch.TEMPLATES
+    assert prefetch.templates("minimal") == {key: prefetch.TEMPLATES[key] for key in ("patient", "coverage")}
+
+
 def test_what_was_sent_is_supplied() -> None:
     chart = complete({"patient": PATIENT, "coverage": bundle(COVERAGE), "conditions": bundle(C1, C2)})
 

@@ -210,3 +210,15 @@ def test_the_day_of_arrival_counts_only_where_the_order_states_none(services: re
     assert assessment(cards(body, services)[0])["asOf"] == "2026-11-02"
     del lantidra["authoredOn"]
     assert assessment(cards(body, services)[0])["asOf"] == TODAY.isoformat()
+
+
+@pytest.mark.parametrize(("born", "therapy"), [("2026-01-05", "onasemnogene_iv"), ("2020-01-05", "onasemnogene_it")])
+def test_a_name_that_two_products_share_means_the_one_whose_label_fits_the_age(
+    born: str, therapy: str, services: review.Services
+) -> None:
+    body = sample("casgevy-wellcare-north-carolina")
+    orders(body)[0]["medicationCodeableConcept"] = {"text": "onasemnogene abeparvovec"}
+    body["prefetch"]["patient"]["birthDate"] = born
+    (card,) = cards(body, services)
+    assert assessment(card)["therapy"] == therapy
+    assert any("Say which product is ordered" in notice for notice in assessment(card)["notices"])

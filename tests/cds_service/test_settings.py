@@ -14,7 +14,9 @@ def test_the_defaults_need_no_set_up() -> None:
     assert settings.silence == "standard"
     assert settings.fhir_servers == ()
     assert settings.cors_origins == ("*",)
+    assert settings.prefetch == "full"
     assert settings.fetch_deadline == 3.0
+    assert settings.answer_deadline == 4.5
     assert settings.max_body == 2 * 1024 * 1024
 
 
@@ -48,6 +50,9 @@ def test_every_setting_says_what_it_is_for() -> None:
         ("SILENCE", "loud"),
         ("FETCH_DEADLINE", "0"),
         ("FETCH_DEADLINE", "60"),
+        ("ANSWER_DEADLINE", "0.5"),
+        ("ANSWER_DEADLINE", "60"),
+        ("PREFETCH", "some"),
         ("MAX_BODY", "-1"),
         ("BASE_URL", "ftp://cds.example.org"),
         ("LOG_LEVEL", "chatty"),

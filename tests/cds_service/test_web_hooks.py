@@ -87,6 +87,14 @@ def test_discovery_lists_one_service_for_each_hook(client: FlaskClient) -> None:
     assert response.data == json.dumps(response.get_json(), separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def test_a_deployment_may_ask_for_patient_and_coverage_only(edge_settings: Settings) -> None:
+    settings = edge_settings.model_copy(update={"prefetch": "minimal"})
+
+    services = create_app(settings, NO_LIBRARY).test_client().get("/cds-services").get_json()["services"]
+
+    assert [list(service["prefetch"]) for service in services] == [["patient", "coverage"]] * 2
+
+
 def test_prefetch_uses_only_tokens_that_every_client_knows(client: FlaskClient) -> None:
     for service in client.get("/cds-services").get_json()["services"]:
         tokens = re.findall(r"\{\{(.*?)\}\}", " ".join(service["prefetch"].values()))

@@ -54,4 +54,6 @@ VOCABULARY: dict[str, type[Check]] = {
     )
 }
 
-__all__ = ["VOCABULARY", "Check", "Range", "ValueSetName"]
+AGE_LIMITS = (AgeAtLeast, AgeAtLeastMonths, AgeUnder)
+
+__all__ = ["AGE_LIMITS", "VOCABULARY", "All", "Check", "Range", "ValueSetName"]

@@ -91,11 +91,9 @@ def test_the_copy_shares_nothing_with_the_original() -> None:
         order(medicationCodeableConcept={"coding": CODING}),
         {k: v for k, v in order(CODING).items() if k != "id"},
         {**order(CODING), "id": 5},
-        {
-            **order(),
-            "medicationReference": {"reference": "#m"},
-            "contained": [{"resourceType": "Medication", "id": "m", "code": {"coding": [CODING]}}],
-        },
+        order(NEW, CODING),
+        order(contained={"resourceType": "Medication", "id": "m", "code": {"coding": [CODING]}}),
+        order(contained=[None, {"resourceType": "Substance", "id": "m", "code": {"coding": [CODING]}}]),
         {**order(), "medicationReference": {"reference": "Medication/m"}},
     ],
     ids=lambda raw: None,
@@ -104,6 +102,18 @@ def test_an_order_whose_code_stands_elsewhere_gets_no_offer(raw: dict[str, Any])
     before = copy.deepcopy(raw)
     assert with_code(raw, UNLISTED, "J3392") is None
     assert raw == before
+
+
+def by_contained(coding: dict[str, Any]) -> dict[str, Any]:
+    medication = {"resourceType": "Medication", "id": "m", "code": {"coding": [NDC, coding]}, "extension": EXTENSION}
+    raw = order(contained=[{"resourceType": "Organization", "id": "c"}, medication])
+    return {**raw, "medicationReference": {"reference": "#m"}}
+
+
+def test_a_contained_medication_is_part_of_the_order() -> None:
+    raw = by_contained(CODING)
+    assert with_code(raw, UNLISTED, "J3392") == by_contained(NEW)
+    assert raw == by_contained(CODING)
 
 
 def test_what_cannot_be_read_does_not_hide_the_code_behind_it() -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 import yaml
 
+from cds_service.centres import NO_CENTRES, Centre, Centres
 from cds_service.library import Library, load_library
 from cds_service.policy.document import LINES, Assessment, Line, PolicyDocument
 from cds_service.policy.evaluate import Silence, evaluate
 from fhir_mappings import orders
 from fhir_mappings.extract import facts, read_chart
-from fhir_mappings.facts import Order, Records
+from fhir_mappings.facts import Coding, Order, Records
 from tests.cds_service.policy.chart_lines import (
     PATIENT_ID,
     BadCaseError,
@@ -33,7 +34,7 @@ BORN = "1980-05-05"
 OUTCOMES = ("met", "not-met", "undocumented")
 
 _RECORDS: tuple[Records, ...] = get_args(Records)
-_FILE_KEYS = {"document", "orders", "charts", "only", "cannot", "read_as", "cases"}
+_FILE_KEYS = {"document", "centres", "orders", "charts", "only", "cannot", "read_as", "cases"}
 _CASE_KEYS = {
     *("case", "letter", "expect", "overall", "letters", "chart", "given", "order", "on", "born", "supplied", "missing"),
     *("attested", "attested_on", "also_attested", "silence", "assumed", "conflict", "because"),
@@ -54,6 +55,7 @@ class Case:
     given: Mapping[str, Any] = field(repr=False)
     orders: Mapping[str, ChartLine] = field(repr=False)
     charts: Mapping[str, list[ChartLine]] = field(repr=False)
+    centres: Centres = field(repr=False, default=NO_CENTRES)
 
     @property
     def id(self) -> str:
@@ -85,7 +87,9 @@ class Case:
             missing=missing,
         )
         silence: Silence = "strict" if given.get("silence") == "strict" else "standard"
-        found = facts(read_chart(chart), order, datetime.date.fromisoformat(day))
+        on = datetime.date.fromisoformat(day)
+        found = facts(read_chart(chart), order, on)
+        found = replace(found, centre=self.centres.standing(found.order, on))
         return evaluate(document, found, _line(given.get("line")), silence, library().labels)
 
     def _order(self) -> ChartLine:
@@ -185,4 +189,12 @@ def _case(stem: str, found: Any, entry: Any) -> Case:
         expect["overall"] = entry["overall"]
     if not (expect or {"says", "does_not_say"} & set(entry)) or set(expect.values()) - set(OUTCOMES):
         raise BadCaseError(f"{stem}: {entry.get('case')}: expect must be one of {OUTCOMES}")
-    return Case(stem, entry["case"], letter, expect, entry, found["orders"], found.get("charts", {}))
+    centres = Centres(tuple(_centre(row) for row in found.get("centres", [])))
+    return Case(stem, entry["case"], letter, expect, entry, found["orders"], found.get("charts", {}), centres)
+
+
+def _centre(row: Mapping[str, str]) -> Centre:
+    first, last = (datetime.date.fromisoformat(row[name]) if name in row else None for name in ("from", "to"))
+    if first is None or set(row) - {"npi", "product", "from", "to", "complete"}:
+        raise BadCaseError(f"a centre has npi, product, from, and perhaps to and complete: {dict(row)}")
+    return Centre(Coding("npi", row["npi"]), row["product"], first, last, row.get("complete") == "yes", "a made-up list")

@@ -189,8 +189,8 @@ def resource(line: ChartLine, number: int) -> Json:
 
 
 def order_resource(order: ChartLine, on: str) -> Json:
-    """Return the draft order: ``drug`` or ``service``, with its ``reason``, ``note`` and a drug's ``route``."""
-    if unknown := set(order) - {"drug", "service", "reason", "note", "route"}:
+    """Return the draft order: ``drug`` or ``service`` with ``reason``, ``note``, ``facility`` and a drug's ``route``."""
+    if unknown := set(order) - {"drug", "service", "reason", "note", "route", "facility"}:
         raise BadCaseError(f"an order has no {sorted(unknown)}")
     about: Json = {"id": "order", "status": "draft", "intent": "order", "subject": SUBJECT, "authoredOn": on}
     if "drug" in order:
@@ -202,7 +202,15 @@ def order_resource(order: ChartLine, on: str) -> Json:
         reason=("reasonCode", lambda written: [concept(written)]),
         note=("note", lambda words: [{"text": words}]),
         route=("dosageInstruction", lambda written: [{"route": concept(written)}]),
+        facility=("performer", _facility if "drug" in order else lambda written: [_facility(written)]),
     )
+
+
+def _facility(written: str) -> Json:
+    """Return a Reference to the performer by its NPI, or by its name alone."""
+    if written.isdigit():
+        return {"identifier": {"system": system_uri("npi"), "value": written}}
+    return {"type": "Organization", "display": written}
 
 
 def answers(attested: ChartLine, on: str) -> Json:

@@ -49,6 +49,13 @@ def test_every_letter_has_a_case_for_each_outcome_or_a_reason_why_it_cannot_have
             assert bool(tried[letter, outcome]) != bool(excused), f"{letter} {outcome}: one case or one reason"
 
 
+@pytest.mark.parametrize("stem", sorted({found.document for found in case_files()}))
+def test_the_files_of_a_policy_leave_no_letter_out_together(stem: str) -> None:
+    every = set(document(stem).criteria)
+    complete = [set(found.only) or every for found in case_files() if found.document == stem]
+    assert set[str]().union(*complete) == every
+
+
 @pytest.mark.parametrize("stem", COMPLETE)
 def test_a_complete_policy_leaves_no_letter_out(stem: str) -> None:
     assert not next(found for found in case_files() if found.document == stem).only
