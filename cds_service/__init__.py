@@ -16,15 +16,18 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     # Imported here: whoever imports a policy module of this package needs no web server.
     from flask import Flask
 
+    from cds_service import logs
     from cds_service.review import Services
     from cds_service.settings import Settings
-    from cds_service.web import cors, errors, hooks, operations, pages
+    from cds_service.web import cors, errors, hooks, operations, pages, request_log
     from cds_service.web.feedback import FeedbackLog
 
     settings = settings or Settings.load()
+    logs.configure(settings.log_level)
     services = services or Services.load(settings)
     app = Flask("cds_service.web", static_folder=None)
     app.url_map.strict_slashes = False
+    request_log.register(app)
     app.register_blueprint(hooks.blueprint(services, settings, FeedbackLog(settings.data_dir)))
     app.register_blueprint(operations.blueprint(settings.data_dir))
     app.register_blueprint(pages.blueprint(services.library, settings.base_url))

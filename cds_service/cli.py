@@ -13,7 +13,7 @@ import orjson
 import requests
 from rich.console import Console
 
-from cds_service import hook_request, review
+from cds_service import hook_request, logs, review
 from cds_service.bundle_request import bringing, is_bundle, request_from
 from cds_service.checking import check_files
 from cds_service.errors import CoverageCdsError, UnusableInput
@@ -43,6 +43,7 @@ class _Group(click.Group):
 @click.version_option(package_name="coverage-cds")
 def main() -> None:
     """Hold orders for cell and gene therapies against the payer's coverage policy."""
+    logs.configure("WARNING")  # the service sets the level of its settings
 
 
 @main.command()

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cds_service import bundles, strict_json
+from cds_service import bundles, logs, strict_json
 from cds_service.deadline import Deadline
 from cds_service.errors import CouldNotRetrieve, NotJson
 from cds_service.fhir_connections import LATE, Connections
@@ -139,6 +139,7 @@ class FhirReader:
         answers = {q: f if q in done else Fetched(list(f.resources), LATE) for q, f in found.items()}
         if len(done) < len(found):
             self._visit.cut()
+        logs.note(fetches=self._visit.sent)
         return answers
 
     def _collect(self, query: str, into: Fetched) -> None:

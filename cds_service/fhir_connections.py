@@ -84,6 +84,8 @@ class Visit:
 
     def __init__(self, adapter: HTTPAdapter, breaker: CircuitBreaker, token: str | None, deadline: Deadline) -> None:
         self.deadline = deadline
+        self.sent = 0
+        """Requests sent so far, second tries and further pages among them."""
         self._adapter = adapter
         self._breaker = breaker
         self._headers = _HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -142,6 +144,8 @@ class Visit:
 
     def _once(self, url: str) -> bytes:
         _here.visit = self
+        with self._lock:
+            self.sent += 1
         try:
             request = requests.Request("GET", url, headers=self._headers).prepare()
             with closing(self._adapter.send(request, stream=True, timeout=self.deadline.left())) as response:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import quote
 
-from cds_service import bundles
+from cds_service import bundles, logs
 from cds_service.errors import NothingToGoOn
 from cds_service.fhir_client import Reader
 from cds_service.hook_request import HookRequest
@@ -81,6 +81,7 @@ def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | N
             _fetch_facilities(request, reader, intake)
     supplied = frozenset(records for records, reason in missing.items() if reason is None)
     reasons: dict[Records, str] = {records: reason for records, reason in missing.items() if reason is not None}
+    logs.note(missing=reasons)
     if needs & _ABOUT_THE_PATIENT and not _is_about_somebody(supplied, intake):
         raise NothingToGoOn(_nothing(needs, reasons), "prefetch")
     return Chart(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from cds_service import fhir_client, prefetch
+from cds_service import fhir_client, logs, prefetch
 from cds_service.cards import render, suggestion
 from cds_service.deadline import Deadline
 from cds_service.fhir_client import Reader
 from cds_service.fhir_connections import Connections
 from cds_service.hook_request import HookRequest
 from cds_service.library import Library, load_library
+from cds_service.logs import log
 from cds_service.policy.evaluate import evaluate, notices
 from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
@@ -28,8 +28,6 @@ from fhir_mappings.extract import Record, facts, read_chart
 from fhir_mappings.facts import Facts, Order, Records
 from fhir_mappings.json_fields import reference_to
 from fhir_mappings.orders import as_product
-
-log = logging.getLogger(__name__)
 
 ALWAYS_NEEDED: frozenset[Records] = frozenset({"patient", "coverage"})
 UNIDENTIFIED = "unidentified-biologic"
@@ -84,6 +82,8 @@ def answer(
         connections=services.connections,
     )
     found = triage(request, reader)
+    if found.unread:
+        logs.note(drugs_not_read=[reason for _, reason in found.unread])
     context = render.Context(
         settings.base_url or base_url, services.new_id, therapies.display_name, services.library.payer_name
     )
@@ -180,7 +180,7 @@ def _card(selection: Selection, found: Facts, services: Services, context: rende
     try:
         assessment = evaluate(selection.document, found, selection.line, silence, library.labels)
     except Exception as error:  # a policy that fails must be seen on a card, whatever it raised
-        log.error("policy %s failed: %s", selection.document.id, type(error).__name__)  # noqa: TRY400 - the message may hold patient data
+        log.error("policy failed", policy=selection.document.id, exc_info=error)
         return render.unchecked(selection, found, context)
     return render.assessed(selection, assessment, found, context)
 

@@ -72,12 +72,5 @@ def _install() -> None:
         return
     npm = shutil.which("npm")
     assert npm, "these tests need npm to install their FHIR server: see README.md, Start"
-    done = subprocess.run(
-        [npm, "ci", "--no-audit", "--no-fund"],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-        timeout=INSTALLS_WITHIN,
-        check=False,
-    )
+    done = subprocess.run([npm, "ci"], cwd=FOLDER, capture_output=True, text=True, timeout=INSTALLS_WITHIN, check=False)
     assert done.returncode == 0, f"npm could not install the FHIR server of the tests:\n{done.stderr}"

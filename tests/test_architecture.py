@@ -21,7 +21,7 @@ NETWORK_AND_DISK = frozenset(
     {"asyncio", "http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile"}
 )
 CHANCE_AND_TIME = frozenset({"random", "secrets", "threading", "time", "uuid"})
-EDGES = frozenset({"click", "fhir", "flask", "logging", "orjson", "requests", "rich", "sys"})
+EDGES = frozenset({"click", "fhir", "flask", "logging", "orjson", "requests", "rich", "structlog", "sys"})
 OTHER_HTTP_CLIENTS = frozenset({"aiohttp", "http.client", "httpx", "urllib.request"})
 CLOCKS = {
     "datetime": {"now", "today", "utcnow"},

@@ -15,7 +15,9 @@ def plain(text: str | None) -> str:
     """Return a text of the EHR on one line, without control, bidirectional and format characters, cut at 120."""
     if not text:
         return ""
-    shown = "".join(" " if c.isspace() else c for c in text[: LONGEST * 4] if _shown(c))
+    shown = text[: LONGEST * 4]
+    if not (shown.isascii() and shown.isprintable()):  # most texts are: nothing in them is hidden
+        shown = "".join(" " if c.isspace() else c for c in shown if _shown(c))
     line = " ".join(shown.split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1].rstrip() + "…"
 

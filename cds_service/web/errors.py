@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from http import HTTPStatus
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 from cds_service.errors import RequestError, Unavailable
+from cds_service.logs import log
 from cds_service.web import json_http
-
-_log = logging.getLogger(__name__)
 
 _HTTP = {
     400: ("invalid", "The request could not be read as HTTP."),
@@ -57,8 +54,6 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    """Answer 500 and log the class and place of an exception; its message could hold patient data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
-    _log.error("unexpected %s at %s", type(error).__name__, place)
+    """Answer 500 and log the class and places of an exception; its message could hold patient data."""
+    log.error("unexpected", exc_info=error)
     return outcome(500, "exception", "The service failed for a reason of its own; the request may be sent again.")

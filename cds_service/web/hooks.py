@@ -11,7 +11,7 @@ from cds_service import hook_request, prefetch, review
 from cds_service.deadline import Deadline
 from cds_service.errors import UnknownService
 from cds_service.settings import Settings
-from cds_service.web import feedback, json_http
+from cds_service.web import feedback, json_http, request_log
 from cds_service.web.feedback import FeedbackLog
 
 SERVICE = "coverage-criteria"
@@ -61,10 +61,13 @@ def blueprint(services: review.Services, settings: Settings, log: FeedbackLog) -
         body = json_http.read(request, settings.max_body)
         # From here on: how slowly a client sends its body must not count against the FHIR server.
         due = Deadline.after(settings.answer_deadline)
+        request_log.identify(body, HOOKS)
         asked = hook_request.read(body, HOOKS)
         today = datetime.now(UTC).astimezone().date()
         url = request.url_root.rstrip("/")
-        return json_http.write(review.answer(asked, services, today=today, base_url=url, due=due))
+        answer = review.answer(asked, services, today=today, base_url=url, due=due)
+        request_log.answered(answer)
+        return json_http.write(answer)
 
     @pages.post("/cds-services/<service>/feedback")
     def give_feedback(service: str) -> Response:

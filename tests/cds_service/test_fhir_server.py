@@ -16,6 +16,7 @@ import pytest
 from cds_service import fhir_client, hook_request, prefetch, review
 from cds_service.bundle_request import request_from
 from cds_service.settings import Settings
+from tests import medplum as medplum_server
 from tests.cds_service.ehr import Ehr, silent, status
 from tests.cds_service.examples import PATIENT, bundle, resource
 from tests.medplum import Medplum
@@ -91,6 +92,13 @@ def test_a_server_that_holds_more_than_it_gives_is_not_taken_for_the_whole(
 
     assert len(fetched.resources) == 2
     assert fetched.problem == "the FHIR server has more records of it than it gave"
+
+
+def test_the_servers_packages_are_pinned_by_content_and_name_no_registry() -> None:
+    locked = json.loads((medplum_server.FOLDER / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+
+    assert {name: package for name, package in locked.items() if name and "integrity" not in package} == {}
+    assert [name for name, package in locked.items() if "resolved" in package] == []
 
 
 def test_another_patients_records_on_the_same_server_are_not_fetched(medplum: Medplum) -> None:
