@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cds_service.errors import SettingsError
@@ -66,6 +66,28 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^https?://\S+$",
         description="The service's public URL, for links; without it, links use the URL that was called.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="The database for records, postgresql://user:password@host/name; without it, SQLite in data_dir.",
+    )
+    record_keys: SecretStr | None = Field(
+        default=None,
+        description="Secrets of 32 characters or more that sign and encrypt records, with commas: the first is used, "
+        "the others still verify and decrypt. Without them, one is made in data_dir/record.key.",
+    )
+    store_facts: bool = Field(
+        default=True,
+        description="Whether the facts behind each decision are kept, encrypted, so that it can be replayed.",
+    )
+    retention_years: int = Field(
+        default=6, ge=1, le=100, description="Years after which decisions purge deletes records and feedback."
+    )
+    commit_wait: float = Field(
+        default=0.15,
+        gt=0,
+        le=2,
+        description="Seconds that an answer waits for the database to record it, before the journal takes it.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         default="INFO", description="The least severe messages that are logged."
