@@ -21,7 +21,10 @@ from cds_service.library import PAYERS, Library, load_library
 from cds_service.policy.document import PolicyDocument
 from cds_service.policy.errors import PolicyError
 from cds_service.policy_text import describe, describe_for, listing
+from cds_service.security import exposure
+from cds_service.security.clients import load_clients, summary
 from cds_service.settings import Settings
+from cds_service.store import commands
 from cds_service.terminal import ASSESSMENT, print_cards
 
 HOOKS = ("order-sign", "order-select")
@@ -50,12 +53,16 @@ def main() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
-def serve(host: str, port: int, workers: int) -> None:
+@click.option("--insecure", is_flag=True, help="Serve an address that others can reach without knowing who calls.")
+def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     """Serve CDS Hooks over HTTP."""
     from cds_service.server import Server  # gunicorn only where it is used
 
-    server = Server(Settings.load(), host, port, workers)
+    settings = Settings.load()
+    told = exposure.check(settings.clients is not None, settings.base_url, host, insecure)
+    server = Server(settings, host, port, workers)
     url = f"http://{host}:{port}"
+    click.echo(told)
     click.echo(f"CDS Hooks discovery: {url}/cds-services")
     click.echo(f"Playground:          {url}/")
     server.run()
@@ -166,6 +173,27 @@ def check(paths: tuple[Path, ...]) -> None:
         sys.exit(2)
     found = ", ".join(f"{count} x {kind}" for kind, count in checked.right.items()) or "No file found"
     click.echo(f"{found}: right.")
+
+
+@main.group()
+def clients() -> None:
+    """Check who may call the service."""
+
+
+@clients.command(name="check")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+def check_clients(path: Path | None) -> None:
+    """Check the clients file at PATH; without it, that of this deployment."""
+    path = path or Settings.load().clients
+    if path is None:
+        raise UnusableInput("no clients are configured: COVERAGE_CDS_CLIENTS names no file.")
+    for client in load_clients(path):
+        click.echo(summary(client))
+
+
+main.add_command(commands.db)
+main.add_command(commands.decisions)
+main.add_command(commands.feedback)
 
 
 def _library() -> Library:

@@ -11,6 +11,7 @@ from uuid import uuid4
 from cds_service import fhir_client, logs, prefetch
 from cds_service.cards import render, suggestion
 from cds_service.deadline import Deadline
+from cds_service.decision import Decision
 from cds_service.fhir_client import Reader
 from cds_service.fhir_connections import Connections
 from cds_service.hook_request import HookRequest
@@ -67,9 +68,13 @@ def answer(
     today: datetime.date,
     base_url: str = "http://127.0.0.1:8000",
     due: Deadline | None = None,
+    judged: Callable[[Decision], object] = id,
+    fhir_servers: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return the CDS Hooks response, by the time that it is due (the setting's, from now, when not given).
 
+    ``fhir_servers``: those that may be read for who asks, when not the setting's.
+    Every card that assesses an order is handed to ``judged``, with the facts behind it.
     Raises RequestError (400 another patient's data, 412 nothing to go on).
     """
     settings = services.settings
@@ -77,7 +82,7 @@ def answer(
     reader = fhir_client.connect(
         request.fhir_server,
         request.access_token,
-        allowed=settings.fhir_servers,
+        allowed=settings.fhir_servers if fhir_servers is None else fhir_servers,
         deadline=due.within(settings.fetch_deadline, reserve=JUDGING),
         connections=services.connections,
     )
@@ -91,7 +96,7 @@ def answer(
     if not found.known or not _worth_reading(request, found.known, services, reader, today):
         return {"cards": unread}
     chart = prefetch.complete(request, needs(found.known, services.library), reader)
-    return {"cards": [*review(chart, found.known, services, today, context), *unread]}
+    return {"cards": [*review(chart, found.known, services, today, context, judged), *unread]}
 
 
 def _worth_reading(
@@ -120,7 +125,12 @@ def needs(known: Sequence[Order], library: Library) -> frozenset[Records]:
 
 
 def review(
-    chart: Chart, known: Sequence[Order], services: Services, today: datetime.date, context: render.Context
+    chart: Chart,
+    known: Sequence[Order],
+    services: Services,
+    today: datetime.date,
+    context: render.Context,
+    judged: Callable[[Decision], object] = id,
 ) -> Iterator[dict[str, Any]]:
     """Return the cards of a chart's orders: one per order and policy, in the order of the orders."""
     record = read_chart(chart)
@@ -132,7 +142,9 @@ def review(
         found = facts(record, order, day)
         found = replace(found, centre=services.library.centres.standing(found.order, day))
         for selection in _governing(order, record, services.library, day):
-            yield _card(selection, found, services, context)
+            card = _card(selection, found, services, context)
+            judged(Decision(card, found, selection.line))
+            yield card
             yield from _code_offered(selection, found, chart, context)
 
 

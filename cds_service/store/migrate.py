@@ -6,15 +6,18 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
 
 from cds_service.settings import Settings
 from cds_service.store.engine import open_engine
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = "migration.lock"

@@ -1,0 +1,71 @@
+"""Storing entries in the database, many in one transaction, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cds_service.store import chain as chains
+from cds_service.store.chain import Chain
+from cds_service.store.keys import Key
+from cds_service.store.records import Entry
+from cds_service.store.tables import cards, decisions, feedback
+
+
+class Database:
+    """The writing end of the store, for one thread. After a failure it begins a new chain on a new connection."""
+
+    def __init__(self, engine: Engine, key: Key) -> None:
+        self._engine = engine
+        self._key = key
+        self._chain: Chain | None = None
+
+    def store(self, entries: Sequence[Entry], *, again: bool = False) -> None:
+        """Store entries, all or none, durably; ``again`` looks first which are there. Raises SQLAlchemyError."""
+        known, self._chain = self._chain, None  # after an error nobody knows whether the chain's end was kept
+        with self._engine.begin() as connection:
+            held = _stored(connection, entries) if again else frozenset()
+            chain = known
+            decided = [e for e in entries if e.kind == "decision" and e.id not in held]
+            if decided:
+                chain = self._add(connection, decided, known or chains.begin(connection, self._key))
+            rows = [row for e in entries if e.kind == "feedback" for row in orjson.loads(e.record)]
+            if rows:
+                dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+                # one order in every transaction: two that insert the same keys never wait for each other in a ring
+                rows.sort(key=lambda row: str(row["key"]))
+                connection.execute(dialect.insert(feedback).on_conflict_do_nothing(), rows)
+        self._chain = chain
+
+    def check(self) -> None:
+        """Raise SQLAlchemyError when the database does not answer."""
+        with self._engine.connect() as connection:
+            connection.execute(select(1))
+
+    def close(self) -> None:
+        """Drop the connection: after a failure, or at the end."""
+        self._engine.dispose()
+
+    def _add(self, connection: Connection, entries: Sequence[Entry], chain: Chain) -> Chain:
+        rows, of_cards = [], []
+        for entry in entries:
+            record = orjson.loads(entry.record)
+            chain = chains.extended(chain, self._key, entry.record)
+            columns = {name: record[name] for name in ("id", "at", "client", "patient")}
+            rows.append(
+                {**columns, "writer": chain.writer, "seq": chain.seq, "record": entry.record, "hash": chain.hash}
+            )
+            of_cards += [{**row, "sealed": s} for row, s in zip(chains.card_rows(record), entry.sealed, strict=True)]
+        connection.execute(decisions.insert(), rows)
+        if of_cards:
+            connection.execute(cards.insert(), of_cards)
+        chains.keep_head(connection, self._key, chain)
+        return chain
+
+
+def _stored(connection: Connection, entries: Sequence[Entry]) -> frozenset[str]:
+    ids = [e.id for e in entries if e.kind == "decision"]
+    return frozenset(connection.execute(select(decisions.c.id).where(decisions.c.id.in_(ids))).scalars())

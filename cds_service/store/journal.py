@@ -1,0 +1,178 @@
+"""What the database did not take: signed JSON Lines on disk, one file for each process, until it is stored."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import orjson
+
+from cds_service.logs import log
+from cds_service.store.keys import Keys
+from cds_service.store.records import Entry
+
+FOLDER = "journal"
+SUFFIX = ".jsonl"
+DAMAGED = ".damaged"
+LONGEST = 8 * 1024 * 1024
+"""Bytes after which a new file is begun: a file is read whole when it is stored."""
+
+
+class Taken(NamedTuple):
+    """A file of the journal that this process alone may store now."""
+
+    path: Path
+    entries: list[Entry]
+    damaged: list[bytes]
+
+
+class Journal:
+    """The journal of one process. Every file is locked by the process that writes it or stores what is in it."""
+
+    def __init__(self, data_dir: Path, keys: Keys) -> None:
+        self.folder = data_dir / FOLDER
+        self._keys = keys
+        self._lock = threading.Lock()
+        self._file: int | None = None
+
+    def append(self, entry: Entry) -> None:
+        """Return when the entry is on disk, whole. Raises OSError; then nothing of it is there."""
+        line = entry.line(self._keys.current)
+        with self._lock:
+            file = self._opened()
+            _write(file, line)
+            if os.fstat(file).st_size >= LONGEST:
+                self._close()
+
+    def waiting(self) -> bool:
+        """Whether there may be something to store, of this process or another one."""
+        return any(self.folder.glob(f"*{SUFFIX}"))
+
+    def depth(self) -> int:
+        """Return how many lines wait in all files."""
+        return sum(path.read_bytes().count(b"\n") for path in self.folder.glob(f"*{SUFFIX}"))
+
+    def take(self) -> Iterator[Taken]:
+        """Yield each file that no living process writes, and this process's own, closed.
+
+        Whoever takes a file stores its entries and then calls ``done`` or, to try it later, nothing.
+        """
+        self.close()
+        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+            with _held(path) as held:
+                if held:
+                    yield self._taken(path)
+
+    def done(self, taken: Taken) -> None:
+        """Forget a file: what is in it is stored. Lines that nobody can trust are set aside."""
+        for line in taken.damaged:
+            log.error("journal line damaged", file=taken.path.name)
+            self._keep_damaged(line + b"\n")
+        taken.path.unlink()
+        _sync(self.folder)
+
+    def set_aside(self, entry: Entry) -> None:
+        """Keep an entry that the database refuses where somebody can look at it, and where it stops nothing."""
+        self._keep_damaged(entry.line(self._keys.current))
+
+    def close(self) -> None:
+        """Close this process's file; the next entry begins a new one."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _opened(self) -> int:
+        if self._file is not None:
+            return self._file
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self.folder / f"{os.getpid()}-{uuid4()}{SUFFIX}"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _sync(self.folder)
+            _sync(self.folder.parent)
+        except OSError:
+            os.close(file)
+            raise
+        self._file = file
+        return file
+
+    def _taken(self, path: Path) -> Taken:
+        whole, _, _torn = path.read_bytes().rpartition(b"\n")  # nobody was told that a torn line was recorded
+        read = [(line, self._read(line)) for line in whole.split(b"\n") if line]
+        return Taken(path, [e for _, e in read if e is not None], [line for line, e in read if e is None])
+
+    def _read(self, line: bytes) -> Entry | None:
+        try:
+            held = orjson.loads(line)
+            key = self._keys.by_id(held["key"])
+            kind, name, record, sealed = (held[name] for name in ("kind", "id", "record", "sealed"))
+            if key is None or held["mac"] != key.sign("journal", kind, name, record, *sealed):
+                return None
+            return Entry(kind, name, record, tuple(base64.b85decode(part) for part in sealed))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def _keep_damaged(self, line: bytes) -> None:
+        file = os.open(self.folder / f"lines{DAMAGED}", os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _write(file, line)
+        finally:
+            os.close(file)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[bool]:
+    """Lock a file, if it is still there and nobody else has it locked."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        yield False
+        return
+    try:
+        # another process may have stored and deleted it between the opening and the lock
+        yield os.fstat(file).st_nlink > 0
+    finally:
+        os.close(file)
+
+
+def _write(file: int, line: bytes) -> None:
+    """Append a line, all of it or, with OSError, nothing."""
+    size = os.fstat(file).st_size
+    try:
+        written = os.write(file, line)
+        if written == len(line):
+            os.fsync(file)
+            return
+    except OSError:
+        os.ftruncate(file, size)
+        raise
+    os.ftruncate(file, size)
+    raise OSError("the disk took only a part of the line")
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder as durable as what the files hold."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

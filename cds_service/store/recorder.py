@@ -1,0 +1,101 @@
+"""What the web calls to have an answer or feedback recorded before it is acknowledged. The clock is read here."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from cds_service.decision import Decision
+from cds_service.errors import Unavailable
+from cds_service.logs import log
+from cds_service.settings import Settings
+from cds_service.store.database import Database
+from cds_service.store.engine import open_engine, url_of
+from cds_service.store.journal import Journal
+from cds_service.store.keys import Keys, load_keys
+from cds_service.store.migrate import upgrade
+from cds_service.store.records import Call, decision_entry, feedback_entry
+from cds_service.store.writer import Writer
+
+_CANNOT = "What was sent could not be recorded now; please send it again later."
+
+
+class Recorder:
+    """Records for one application. Its thread and connection belong to the process that first records something."""
+
+    def __init__(self, settings: Settings) -> None:
+        url_of(settings)  # an unusable URL is to stop the start
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._keys: Keys | None = None
+        self._process = 0
+        self._writer: Writer | None = None
+        self._journal: Journal | None = None
+
+    def prepare(self) -> None:
+        """Read or make the keys and, for SQLite in the data folder, bring the tables up to date.
+
+        Raises SettingsError. A folder that cannot be written now is not the end: every call tries again.
+        """
+        try:
+            self._prepared()
+        except (OSError, SQLAlchemyError) as error:
+            log.error("store not ready", exc_info=error)
+
+    def decision(self, call: Call, answer: Mapping[str, Any], judged: Sequence[Decision], milliseconds: float) -> None:
+        """Return when the answer is recorded. Raises Unavailable (503) when nothing can take the record."""
+        writer, keys = self._started()
+        store_facts, now = self._settings.store_facts, datetime.now(UTC)
+        writer.put(decision_entry(call, answer, judged, now, milliseconds, keys.current, store_facts=store_facts))
+
+    def feedback(self, service: str, entries: Sequence[Mapping[str, Any]], client: str | None = None) -> None:
+        """Return when a batch of feedback is recorded, all of it. Raises Unavailable (503), then nothing is."""
+        writer, keys = self._started()
+        writer.put(feedback_entry(service, entries, client, datetime.now(UTC), keys.current))
+
+    def database_gone(self) -> bool:
+        """Whether the journal stands in for the database just now."""
+        return self._writer is not None and self._writer.gone
+
+    def journal_depth(self) -> int:
+        """Return how many lines of all processes wait in the journal."""
+        return self._journal.depth() if self._journal else 0
+
+    def close(self) -> None:
+        """Write what is queued and let go of the database."""
+        with self._lock:
+            if self._writer is not None and self._process == os.getpid():
+                self._writer.close()
+            self._writer = None
+
+    def _started(self) -> tuple[Writer, Keys]:
+        with self._lock:
+            try:
+                keys = self._prepared()
+            except (OSError, SQLAlchemyError):
+                raise Unavailable(_CANNOT) from None
+            if self._writer is None or self._process != os.getpid():
+                self._writer = self._new_writer(keys)
+            return self._writer, keys
+
+    def _prepared(self) -> Keys:
+        if self._keys is None:
+            keys = load_keys(self._settings)
+            if self._settings.database_url is None:
+                upgrade(self._settings)
+            self._keys = keys
+        return self._keys
+
+    def _new_writer(self, keys: Keys) -> Writer:
+        # a thread and a connection do not survive a fork
+        self._process = os.getpid()
+        self._journal = Journal(self._settings.data_dir, keys)
+        database = Database(open_engine(self._settings, writes=True), keys.current)
+        writer = Writer(database, self._journal, self._settings.commit_wait)
+        writer.start()
+        return writer

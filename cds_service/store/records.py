@@ -1,0 +1,204 @@
+"""What is recorded of an answered call and of feedback. Plain text holds ids and outcomes; the rest is encrypted."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import orjson
+from pydantic import TypeAdapter
+
+from cds_service.decision import Decision
+from cds_service.store.keys import Key
+from fhir_mappings.facts import Facts
+
+ASSESSMENT = "coverage-cds.assessment"
+LONGEST_CARD_ID = 64
+_PATIENT = re.compile(r"Patient/[A-Za-z0-9.\-]+")
+_FACTS = TypeAdapter(Facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the service, as far as its record tells of it."""
+
+    hook: str
+    hook_instance: str
+    patient_id: str
+    body: bytes
+    client: str | None = None
+
+
+class Entry(NamedTuple):
+    """Something to be stored, whole or not at all; storing it again changes nothing."""
+
+    kind: str
+    """``decision`` or ``feedback``."""
+    id: str
+    record: str
+    """Canonical JSON."""
+    sealed: tuple[bytes, ...] = ()
+    """For each card of a decision, the card and its facts, encrypted."""
+
+    def line(self, key: Key) -> bytes:
+        """Return the entry as a signed line of a journal."""
+        sealed = [base64.b85encode(part).decode() for part in self.sealed]
+        fields = {"kind": self.kind, "id": self.id, "record": self.record, "sealed": sealed, "key": key.id}
+        return orjson.dumps({**fields, "mac": key.sign("journal", self.kind, self.id, self.record, *sealed)}) + b"\n"
+
+
+def canonical(value: object) -> str:
+    """Return JSON that is the same for equal values."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def moment(when: datetime) -> str:
+    """Return a time as it is stored."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def decision_entry(
+    call: Call,
+    answer: Mapping[str, Any],
+    judged: Sequence[Decision],
+    when: datetime,
+    milliseconds: float,
+    key: Key,
+    *,
+    store_facts: bool = True,
+) -> Entry:
+    """Return the record of one answered call: one for the call, in it one item for each card."""
+    by_card = {id(decision.card): decision for decision in judged}
+    cards, sealed = [], []
+    for card in answer["cards"]:
+        secret = key.seal(_secret(card, by_card.get(id(card)), store_facts=store_facts), _about(card))
+        cards.append({**_assessed(card), "sealed": hashlib.sha256(secret).hexdigest()})
+        sealed.append(secret)
+    record = {
+        "id": str(uuid4()),
+        "at": moment(when),
+        "hook": call.hook,
+        "hookInstance": uuid_of(call.hook_instance),
+        "request": hashlib.sha256(call.body).hexdigest(),
+        "client": call.client,
+        "patient": key.pseudonym(call.client, call.patient_id),
+        "key": key.id,
+        "cards": cards,
+        "ms": round(milliseconds, 1),
+    }
+    return Entry("decision", str(record["id"]), canonical(record), tuple(sealed))
+
+
+def feedback_entry(
+    service: str, entries: Sequence[Mapping[str, Any]], client: str | None, when: datetime, key: Key
+) -> Entry:
+    """Return a batch of feedback; what users wrote in their own words is encrypted."""
+    rows = [_feedback_row(service, entry, client, when, key) for entry in entries]
+    return Entry("feedback", str(uuid4()), canonical(rows))
+
+
+def comment_of(row: Mapping[str, Any], opened: Any) -> str | None:
+    """Return the comment of a stored feedback entry; ``opened`` decrypts (Keys.open)."""
+    sealed = orjson.loads(row["entry"]).get("comment")
+    plain = opened(base64.b85decode(sealed), row["key"]) if sealed else None
+    return plain.decode() if plain is not None else None
+
+
+def facts_of(secret: bytes) -> Facts | None:
+    """Return the facts of a decrypted card, None when they were not stored."""
+    found = orjson.loads(secret).get("facts")
+    return None if found is None else _FACTS.validate_json(orjson.dumps(found))
+
+
+def facts_json(facts: Facts) -> bytes:
+    """Return facts as JSON, from which ``facts_of`` makes equal ones."""
+    return _FACTS.dump_json(facts, exclude={"by_concept"})
+
+
+def uuid_of(text: str) -> str | None:
+    """Return a UUID in its usual form; None for any other text: a client could write a name there."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None
+
+
+def _about(card: Mapping[str, Any]) -> str:
+    return f"card {card.get('uuid', '')}"
+
+
+def about(uuid: str) -> str:
+    """Return what the secret of a card is sealed as being about."""
+    return _about({"uuid": uuid})
+
+
+def _secret(card: Mapping[str, Any], decision: Decision | None, *, store_facts: bool) -> bytes:
+    shown = b'{"card":' + orjson.dumps(card)
+    if decision is None:
+        return shown + b"}"
+    shown += b',"line":' + orjson.dumps(decision.line)
+    return shown + (b',"facts":' + facts_json(decision.facts) if store_facts else b"") + b"}"
+
+
+def _assessed(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the record says of a card in plain text: ids, outcomes and references, never texts of the EHR."""
+    held = card.get("extension", {}).get(ASSESSMENT, {})
+    policy = held.get("policy")
+    found = {
+        "uuid": card.get("uuid", ""),
+        "order": held.get("order"),
+        "therapy": held.get("therapy"),
+        "asOf": held.get("asOf"),
+        "policy": {name: policy[name] for name in ("id", "effectiveFrom", "revision")} if policy else None,
+        "elsewhere": held["elsewhere"]["document"] if "elsewhere" in held else None,
+        "basis": held.get("basis"),
+        "outcome": held.get("outcome"),
+        "criteria": [_criterion(criterion) for criterion in held.get("criteria", [])],
+        "notices": [_PATIENT.sub("Patient", notice) for notice in held.get("notices", [])],
+    }
+    return {name: value for name, value in found.items() if value not in (None, [])}
+
+
+def _criterion(criterion: Mapping[str, Any]) -> dict[str, Any]:
+    evidence = [_PATIENT.sub("Patient", e["reference"]) for e in criterion.get("evidence", [])]
+    flags = {name: True for name in ("assumed", "conflict") if criterion.get(name)}
+    return {
+        "id": criterion["id"],
+        "outcome": criterion["outcome"],
+        **flags,
+        **({"evidence": evidence} if evidence else {}),
+    }
+
+
+def _feedback_row(
+    service: str, entry: Mapping[str, Any], client: str | None, when: datetime, key: Key
+) -> dict[str, Any]:
+    same = key.sign("feedback", service, client or "", canonical(entry))
+    reason = dict(entry.get("overrideReason", {}))
+    comment = reason.pop("userComment", None)
+    kept = {name: value for name, value in entry.items() if name != "overrideReason"}
+    kept |= {"overrideReason": reason} if reason else {}
+    kept |= {"comment": base64.b85encode(key.seal(comment.encode(), same)).decode()} if comment else {}
+    return {
+        "key": same,
+        "received": moment(when),
+        "service": service,
+        "client": client,
+        "card": card_id(entry["card"]),
+        "outcome": entry["outcome"],
+        "outcome_at": entry["outcomeTimestamp"][:40],
+        "entry": canonical(kept),
+    }
+
+
+def card_id(text: str) -> str:
+    """Return a card's uuid as it is compared: without urn and case; of another text that is long, its digest."""
+    plain = uuid_of(text) or text
+    fits = len(plain) <= LONGEST_CARD_ID and "\0" not in plain
+    return plain if fits else f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
