@@ -66,10 +66,10 @@ class Connections:
         # An adapter and no session: a session would carry cookies from one patient's request to the next.
         self._adapter = _Adapter(pool_connections=_SERVERS, pool_maxsize=_KEPT_OPEN)
 
-    def visit(self, base_url: str, token: str | None, deadline: Deadline) -> Visit:
-        """Return what one request uses to read one server."""
+    def visit(self, base_url: str, token: str | None, deadline: Deadline, *, most: int = MAX_BYTES) -> Visit:
+        """Return what one request uses to read one server, ``most`` bytes of each answer."""
         breaker = self.breakers.of(outbound.origin(urlsplit(base_url)))
-        return Visit(self._adapter, breaker, token, deadline)
+        return Visit(self._adapter, breaker, token, deadline, most)
 
     def close(self) -> None:
         """Close what is open and idle."""
@@ -82,12 +82,15 @@ class Visit:
     A server that is down fails all of a request's look-ups at once; counted singly, one request would open the breaker.
     """
 
-    def __init__(self, adapter: HTTPAdapter, breaker: CircuitBreaker, token: str | None, deadline: Deadline) -> None:
+    def __init__(
+        self, adapter: HTTPAdapter, breaker: CircuitBreaker, token: str | None, deadline: Deadline, most: int
+    ) -> None:
         self.deadline = deadline
         self.sent = 0
         """Requests sent so far, second tries and further pages among them."""
         self._adapter = adapter
         self._breaker = breaker
+        self._most = most
         self._headers = _HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
         self._lock = threading.Lock()
         self._admitted: bool | None = None
@@ -97,16 +100,20 @@ class Visit:
 
     def get(self, url: str) -> bytes:
         """Return the body of a URL. Raises CouldNotRetrieve. Safe for threads."""
-        if not self._is_admitted():
-            raise CouldNotRetrieve(LEFT_ALONE)
         try:
-            return self._counted(url)
+            return self.get_once(url)
         except Fault as fault:
             # A GET changes nothing, so it is safe to ask again.
             if fault.again_in is None or fault.again_in >= self.deadline.left():
                 raise
             time.sleep(fault.again_in)
             return self._counted(url)
+
+    def get_once(self, url: str) -> bytes:
+        """Return the body of a URL, without a second try. Raises CouldNotRetrieve. Safe for threads."""
+        if not self._is_admitted():
+            raise CouldNotRetrieve(LEFT_ALONE)
+        return self._counted(url)
 
     def cut(self) -> None:
         """End every connection on which an answer is still awaited: no thread waits on past the deadline."""
@@ -164,7 +171,7 @@ class Visit:
         # read1 returns what has come: read would wait for a whole chunk, past the deadline if it drips.
         while part := response.raw.read1(_CHUNK, decode_content=True):
             body += part
-            if len(body) > MAX_BYTES:
+            if len(body) > self._most:
                 raise CouldNotRetrieve("the FHIR server's answer is too large to be read")
             if self.deadline.left() <= 0:
                 raise Fault(LATE)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 THREADS = 8
+HEADER_BYTES = 32 * 1024
+"""Bytes of one header: enough for a token that is too long to be answered like any other bad one."""
 
 
 class Server(BaseApplication):
@@ -21,6 +23,7 @@ class Server(BaseApplication):
 
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
         self._app = create_app(settings)
+        self._app.extensions["recorder"].prepare()
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": workers,
@@ -28,6 +31,7 @@ class Server(BaseApplication):
             "threads": THREADS,
             "preload_app": True,
             "graceful_timeout": 30,
+            "limit_request_field_size": HEADER_BYTES,
             "loglevel": settings.log_level.lower(),
             "pre_fork": _freeze,
             "control_socket_disable": True,

@@ -36,9 +36,14 @@ class Settings(BaseSettings):
         default=None,
         description="The registry of qualified treatment centres, YAML or CSV; without one, no facility is known.",
     )
+    clients: Path | None = Field(
+        default=None,
+        description="The clients file, YAML: who may call, with which keys. Without one, anybody on loopback may.",
+    )
     fhir_servers: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Base URLs of the FHIR servers that may be read. With none, only a server on loopback is read.",
+        description="Base URLs of the FHIR servers that may be read. With none, only a server on loopback is read. "
+        "With clients, each client's own count instead.",
     )
     prefetch: Literal["minimal", "full"] = Field(
         default="full",
@@ -60,12 +65,14 @@ class Settings(BaseSettings):
     max_body: int = Field(default=2 * 1024 * 1024, gt=0, description="Bytes that a request body may have.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",),
-        description="Origins of browser pages that may call the service; * is every origin.",
+        description="Origins of browser pages that may call the service; * is every origin. With clients, theirs are "
+        "added and * counts no more.",
     )
     base_url: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",
-        description="The service's public URL, for links; without it, links use the URL that was called.",
+        description="The service's public URL, for links, and for clients' tokens to name; without it, links use the "
+        "URL that was called, and tokens count on loopback only.",
     )
     database_url: SecretStr | None = Field(
         default=None,

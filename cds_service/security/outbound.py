@@ -10,6 +10,9 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 Origin = tuple[str, str, int | None]
 """Scheme, host and port."""
 
+NOBODY = ("",)
+"""As what is allowed: no server at all, not even one on loopback."""
+
 _PLAIN_URL = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/+=:-]*)?")
 """No user, no query, no escape, no backslash: nothing that two readers of a URL could read differently."""
 
@@ -30,7 +33,7 @@ def may_read(url: str, allowed: Collection[str]) -> bool:
     if {".", ".."} & set(parts.path.split("/")):
         return False
     if not bases:
-        return _on_loopback(parts.hostname or "")
+        return is_loopback(parts.hostname or "")
     path = parts.path.rstrip("/") + "/"
     return any(origin(parts) == origin(base) and path.startswith(base.path.rstrip("/") + "/") for base in bases)
 
@@ -58,7 +61,8 @@ def follow(url: str, link: str) -> str | None:
     return target
 
 
-def _on_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine itself."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,0 +1,155 @@
+"""Every token counts once: what was used is remembered until it expires, by all workers and machines together.
+
+Only a hash of a token's id is kept. Within one process memory would do; workers of one machine share a file; several
+machines share a database as well, and while that does not answer each machine still keeps its own count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from typing import Any, Protocol
+
+from sqlalchemy import Engine, delete, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from cds_service.circuit_breaker import CircuitBreaker
+from cds_service.errors import Unavailable
+from cds_service.logs import log
+from cds_service.store.tables import token_ids
+
+MOST = 200_000
+"""Tokens that memory holds; when it is full of tokens that could be used again, no further one is accepted."""
+SWEEP = 60.0
+"""Seconds between two looks for tokens that have expired."""
+GRACE = 60
+"""Seconds that a token is remembered beyond its end, for machines whose clocks differ."""
+PATIENCE = 0.15
+"""Seconds that a request waits for the database that several machines share."""
+_AT_ONCE = 4
+"""Requests that ask that database at the same time."""
+
+Now = Callable[[], float]
+"""Seconds of the epoch."""
+
+
+class Replays(Protocol):
+    """Whoever remembers which tokens were used."""
+
+    def accept(self, issuer: str, jti: str, until: float) -> bool:
+        """Whether an issuer's token is used for the first time; it is remembered until then (seconds of the epoch).
+
+        Raises Unavailable when that cannot be known.
+        """
+
+
+class MemoryReplays:
+    """Remembers in this process, and no more than a bounded number."""
+
+    def __init__(self, now: Now, most: int = MOST) -> None:
+        self._now, self._most = now, most
+        self._lock = threading.Lock()
+        self._until: dict[tuple[str, str], float] = {}
+        self._swept = float("-inf")
+
+    def accept(self, issuer: str, jti: str, until: float) -> bool:
+        """Whether the token is new here, and there is room for it."""
+        name = (issuer, hashed(jti))
+        with self._lock:
+            now = self._now()
+            if now - self._swept > SWEEP or len(self._until) >= self._most:
+                self._until = {name: end for name, end in self._until.items() if end + GRACE > now}
+                self._swept = now
+            if name in self._until or len(self._until) >= self._most:
+                return False
+            self._until[name] = until
+            return True
+
+
+class SqlReplays:
+    """Remembers in a database, SQLite or PostgreSQL: the row's key is taken by whoever is first."""
+
+    def __init__(self, engine: Engine, now: Now) -> None:
+        self._engine, self._now = engine, now
+        self._insert: Any = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert
+        self._swept = float("-inf")
+
+    def accept(self, issuer: str, jti: str, until: float) -> bool:
+        """Whether the token is new to everybody who uses the database."""
+        row = {"issuer": issuer, "jti_hash": hashed(jti), "expires": math.ceil(until)}
+        insert = self._insert(token_ids).values(row).on_conflict_do_nothing().returning(token_ids.c.issuer)
+        try:
+            with self._engine.begin() as connection:
+                is_new = connection.execute(insert).first() is not None
+            self._sweep()
+        except SQLAlchemyError:
+            raise Unavailable("The service cannot check tokens now; please try again later.") from None
+        return is_new
+
+    def _sweep(self) -> None:
+        now = self._now()
+        if now - self._swept > SWEEP:
+            self._swept = now
+            with self._engine.begin() as connection:
+                connection.execute(delete(token_ids).where(token_ids.c.expires < now - GRACE))
+
+
+class PatientReplays:
+    """Asks a database that other machines share, for a short time; while it does not answer, every token passes it.
+
+    So it stands behind one that this machine keeps, which then still lets each token pass once.
+    """
+
+    def __init__(self, shared: Replays, patience: float = PATIENCE, breaker: CircuitBreaker | None = None) -> None:
+        self._shared, self._patience = shared, patience
+        self._breaker = breaker or CircuitBreaker()
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="token-ids")
+
+    def accept(self, issuer: str, jti: str, until: float) -> bool:
+        """Whether the token is new to the database, or the database does not say."""
+        if not self._breaker.admits():
+            return True
+        asked: Future[bool] = self._threads.submit(self._shared.accept, issuer, jti, until)
+        try:
+            is_new = asked.result(self._patience)
+        except (TookTooLong, Unavailable) as error:
+            asked.cancel()
+            self._breaker.failed()
+            log.warning("token ids not shared", reason=type(error).__name__)
+            return True
+        self._breaker.succeeded()
+        return is_new
+
+
+class EveryReplays:
+    """Asks one after the other; a token has to be new to each."""
+
+    def __init__(self, asked: Sequence[Replays]) -> None:
+        self._asked = asked
+
+    def accept(self, issuer: str, jti: str, until: float) -> bool:
+        """Whether the token is new to all."""
+        return all(replays.accept(issuer, jti, until) for replays in self._asked)
+
+
+def prepared(engine: Engine) -> Engine:
+    """Return the engine of a SQLite file that only holds token ids, with its table; ready to be used after a fork."""
+    event.listen(engine, "connect", _quick)
+    token_ids.create(engine, checkfirst=True)
+    engine.dispose()
+    return engine
+
+
+def hashed(jti: str) -> str:
+    """Return what is kept of a token's id."""
+    return hashlib.sha256(jti.encode()).hexdigest()
+
+
+def _quick(connection: Any, _: object) -> None:
+    # a killed process loses nothing; a power cut may, and a restart takes about as long as a token lives
+    connection.execute("PRAGMA synchronous=NORMAL").close()
