@@ -18,19 +18,27 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
 
     from cds_service import logs
     from cds_service.review import Services
+    from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
-    from cds_service.web import cors, errors, hooks, operations, pages, request_log
-    from cds_service.web.feedback import FeedbackLog
+    from cds_service.store.recorder import Recorder
+    from cds_service.web import authentication, cors, errors, hooks, operations, pages, request_log
 
     settings = settings or Settings.load()
     logs.configure(settings.log_level)
     services = services or Services.load(settings)
+    recorder = Recorder(settings)
     app = Flask("cds_service.web", static_folder=None)
     app.url_map.strict_slashes = False
     request_log.register(app)
-    app.register_blueprint(hooks.blueprint(services, settings, FeedbackLog(settings.data_dir)))
+    endpoints = hooks.blueprint(services, settings, recorder)
+    clients = load_clients(settings.clients) if settings.clients else ()
+    if clients:
+        judge = authentication.verifier(clients, settings)
+        authentication.require(endpoints, judge, settings.base_url)
+    app.register_blueprint(endpoints)
+    app.extensions["recorder"] = recorder
     app.register_blueprint(operations.blueprint(settings.data_dir))
     app.register_blueprint(pages.blueprint(services.library, settings.base_url))
     errors.register(app)
-    cors.register(app, settings.cors_origins)
+    cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app

@@ -62,9 +62,9 @@ def serve(host: str, port: int, workers: int, insecure: bool) -> None:
     told = exposure.check(settings.clients is not None, settings.base_url, host, insecure)
     server = Server(settings, host, port, workers)
     url = f"http://{host}:{port}"
-    click.echo(told)
     click.echo(f"CDS Hooks discovery: {url}/cds-services")
     click.echo(f"Playground:          {url}/")
+    click.echo(told)
     server.run()
 
 

@@ -55,14 +55,16 @@ def edge_settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def edge(edge_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Flask:
+def edge(edge_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The web application around a review that answers with no cards, without a library."""
 
     def no_cards(*_: object, **__: object) -> dict[str, Any]:
         return {"cards": []}
 
     monkeypatch.setattr("cds_service.review.answer", no_cards)
-    return create_app(edge_settings, NO_LIBRARY)
+    app = create_app(edge_settings, NO_LIBRARY)
+    yield app
+    app.extensions["recorder"].close()
 
 
 @pytest.fixture

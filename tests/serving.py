@@ -46,13 +46,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run ``coverage-cds serve`` on a free port; yield its URL and process, and stop it in the end."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     process = subprocess.Popen(
         [BIN / "coverage-cds", "serve", "--port", str(port), *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment() | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -1,22 +1,15 @@
-"""CDS Hooks feedback: what became of the cards, checked whole and stored durably before it is acknowledged."""
+"""CDS Hooks feedback: what became of the cards, checked whole before any of it is recorded."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import orjson
-
-from cds_service.errors import NotFeedback, Unavailable
+from cds_service.errors import NotFeedback
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(?:[0-5]\d|60)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-FILE = "feedback.jsonl"
 
 
 def read(body: object) -> list[dict[str, object]]:
@@ -109,55 +102,3 @@ def _is_moment(text: str) -> bool:
 
 def _wrong(path: str, expected: str) -> NotFeedback:
     return NotFeedback(f"The member {path} is missing or not what it has to be: {expected}.", path)
-
-
-class FeedbackLog:
-    """A file of JSON Lines that several worker processes append to."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.path = data_dir / FILE
-
-    def append(self, service: str, entries: list[dict[str, object]], now: datetime) -> None:
-        """Store a batch as one line, all of it or nothing, and return when it is on disk. Raises Unavailable (503)."""
-        line = orjson.dumps({"received": now.isoformat(), "service": service, "feedback": entries}) + b"\n"
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._locked() as file:
-                if os.fstat(file).st_size == 0:
-                    self._sync_folder()
-                _write(file, line)
-        except OSError:
-            raise Unavailable("The feedback could not be stored now; please send it again later.") from None
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[int]:
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
-        finally:
-            os.close(file)  # and with it the lock
-
-    def _sync_folder(self) -> None:
-        """Make the file's name in its folder as durable as what will be in it."""
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _write(file: int, line: bytes) -> None:
-    size = os.fstat(file).st_size
-    if size and os.pread(file, 1, size - 1) != b"\n":
-        # A worker died while it wrote a batch that nobody was told was stored: end its line.
-        line = b"\n" + line
-    try:
-        written = os.write(file, line)
-        os.fsync(file)
-    except OSError:
-        os.ftruncate(file, size)
-        raise
-    if written < len(line):
-        os.ftruncate(file, size)
-        raise OSError("the disk took only a part of the line")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Literal
 
 from flask import Blueprint, Response, request
 
-from cds_service import hook_request, prefetch, review
+from cds_service import hook_request, prefetch, review, strict_json
 from cds_service.deadline import Deadline
+from cds_service.decision import Decision
 from cds_service.errors import UnknownService
 from cds_service.settings import Settings
-from cds_service.web import feedback, json_http, request_log
-from cds_service.web.feedback import FeedbackLog
+from cds_service.store.recorder import Recorder
+from cds_service.store.records import Call
+from cds_service.web import authentication, feedback, json_http, request_log
 
 SERVICE = "coverage-criteria"
 """The service's id: its place in the URL and in discovery."""
@@ -47,7 +50,7 @@ def discovery(published: Literal["minimal", "full"] = "full") -> dict[str, objec
     }
 
 
-def blueprint(services: review.Services, settings: Settings, log: FeedbackLog) -> Blueprint:
+def blueprint(services: review.Services, settings: Settings, recorder: Recorder) -> Blueprint:
     """Return the endpoints, with everything that they use."""
     pages = Blueprint("hooks", __name__)
 
@@ -58,22 +61,35 @@ def blueprint(services: review.Services, settings: Settings, log: FeedbackLog) -
     @pages.post("/cds-services/<service>")
     def call(service: str) -> Response:
         _check(service)
-        body = json_http.read(request, settings.max_body)
+        sent = json_http.text(request, settings.max_body)
+        began = time.perf_counter()
+        body = strict_json.read(sent)
         # From here on: how slowly a client sends its body must not count against the FHIR server.
         due = Deadline.after(settings.answer_deadline)
         request_log.identify(body, HOOKS)
         asked = hook_request.read(body, HOOKS)
         today = datetime.now(UTC).astimezone().date()
         url = request.url_root.rstrip("/")
-        answer = review.answer(asked, services, today=today, base_url=url, due=due)
+        judged: list[Decision] = []
+        answer = review.answer(
+            asked,
+            services,
+            today=today,
+            base_url=url,
+            due=due,
+            judged=judged.append,
+            fhir_servers=authentication.servers_of_caller(),
+        )
         request_log.answered(answer)
+        call = Call(asked.hook, asked.hook_instance, asked.patient_id, sent, client=authentication.name_of_caller())
+        recorder.decision(call, answer, judged, (time.perf_counter() - began) * 1000)
         return json_http.write(answer)
 
     @pages.post("/cds-services/<service>/feedback")
     def give_feedback(service: str) -> Response:
         _check(service)
         entries = feedback.read(json_http.read(request, settings.max_body))
-        log.append(service, entries, datetime.now(UTC))
+        recorder.feedback(service, entries, authentication.name_of_caller())
         return json_http.write({})
 
     return pages

@@ -18,6 +18,11 @@ _CHUNK = 64 * 1024
 
 def read(request: Request, limit: int) -> Any:
     """Return the JSON of a request's body of at most ``limit`` bytes. Raises TooLarge, WrongMediaType, NotJson."""
+    return strict_json.read(text(request, limit))
+
+
+def text(request: Request, limit: int) -> bytes:
+    """Return a request's body of at most ``limit`` bytes that says it is JSON. Raises TooLarge, WrongMediaType."""
     body = bytearray()
     while part := request.stream.read(_CHUNK):
         body += part
@@ -26,7 +31,7 @@ def read(request: Request, limit: int) -> Any:
             raise TooLarge(f"The request body is larger than the {limit} bytes that this service reads.")
     if not _is_json(request.headers.get("Content-Type", "")):
         raise WrongMediaType("The Content-Type of the request is not JSON; application/json was expected.")
-    return strict_json.read(bytes(body))
+    return bytes(body)
 
 
 def write(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,21 +1,23 @@
 import json
-import os
 import threading
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import pytest
 import requests
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
-from cds_service.errors import NotFeedback, Unavailable
+from cds_service.errors import NotFeedback
 from cds_service.settings import Settings
+from cds_service.store import reading
+from cds_service.store.engine import FILE
+from cds_service.store.keys import load_keys
+from cds_service.store.records import comment_of
+from cds_service.store.tables import feedback as table
 from cds_service.web import feedback
-from cds_service.web.feedback import FeedbackLog
 
 URL = "/cds-services/coverage-criteria/feedback"
-NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 CARD = "4e0a3a1e-3283-4575-ab82-028d55fe2719"
 
 
@@ -29,9 +31,17 @@ def accepted(**members: Any) -> dict[str, Any]:
     return entry(**{"outcome": "accepted", "acceptedSuggestions": [{"id": "s1"}], **members})
 
 
-def stored(data_dir: Path) -> list[dict[str, Any]]:
-    path = data_dir / "feedback.jsonl"
-    return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
+def stored(settings: Settings) -> list[dict[str, Any]]:
+    """Return the rows of the store, with what was encrypted."""
+    if not (settings.data_dir / FILE).exists():
+        return []
+    keys = load_keys(settings)
+    with reading.opened(settings) as connection:
+        rows = [dict(row) for row in connection.execute(select(table)).mappings()]
+    for row in rows:
+        row["comment"] = comment_of(row, keys.open)
+        row["entry"] = json.loads(row["entry"])
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -50,10 +60,14 @@ def test_feedback_is_stored_as_it_was_given(client: FlaskClient, edge_settings: 
     response = client.post(URL, json={"feedback": [body]})
 
     assert (response.status_code, response.data) == (200, b"{}")
-    [batch] = stored(edge_settings.data_dir)
-    assert batch["feedback"] == [body]
-    assert batch["service"] == "coverage-criteria"
-    assert datetime.fromisoformat(batch["received"]).tzinfo is not None
+    [row] = stored(edge_settings)
+    reason = dict(body.get("overrideReason", {}))
+    assert row["comment"] == reason.pop("userComment", None)
+    assert row["entry"].get("overrideReason", {}) == reason
+    kept = {name: value for name, value in body.items() if name != "overrideReason"}
+    assert kept.items() <= row["entry"].items()
+    assert (row["service"], row["card"], row["client"]) == ("coverage-criteria", CARD, None)
+    assert datetime.fromisoformat(row["received"]).tzinfo is not None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +157,7 @@ def test_one_malformed_entry_keeps_the_whole_batch_out(client: FlaskClient, edge
 
     assert response.status_code == 400
     assert response.get_json()["issue"][0]["expression"] == ["feedback[1].outcome"]
-    assert stored(edge_settings.data_dir) == []
+    assert stored(edge_settings) == []
 
 
 def test_the_same_rules_for_bodies_hold_here(client: FlaskClient) -> None:
@@ -152,11 +166,19 @@ def test_the_same_rules_for_bodies_hold_here(client: FlaskClient) -> None:
     assert client.post(URL, data=b" " * 100_001, content_type="application/json").status_code == 413
 
 
-def test_a_card_may_be_reported_again(client: FlaskClient, edge_settings: Settings) -> None:
-    for _ in range(2):
-        assert client.post(URL, json={"feedback": [entry(), accepted()]}).status_code == 200
+def test_the_same_feedback_five_times_is_one_row(client: FlaskClient, edge_settings: Settings) -> None:
+    for _ in range(5):
+        assert client.post(URL, json={"feedback": [entry(), accepted(), entry()]}).status_code == 200
 
-    assert [len(batch["feedback"]) for batch in stored(edge_settings.data_dir)] == [2, 2]
+    assert sorted(row["outcome"] for row in stored(edge_settings)) == ["accepted", "overridden"]
+
+
+def test_what_a_user_wrote_is_not_readable_in_the_files(client: FlaskClient, edge_settings: Settings) -> None:
+    client.post(URL, json={"feedback": [entry(overrideReason={"userComment": "canary-comment"})]})
+
+    files = [path for path in edge_settings.data_dir.rglob("*") if path.is_file()]
+    assert len(files) > 1
+    assert not any(b"canary-comment" in path.read_bytes() for path in files)
 
 
 def test_feedback_over_a_socket_at_once_is_all_stored(served: str, edge_settings: Settings) -> None:
@@ -170,63 +192,8 @@ def test_feedback_over_a_socket_at_once_is_all_stored(served: str, edge_settings
     for thread in threads:
         thread.join()
 
-    cards = {batch["feedback"][0]["card"] for batch in stored(edge_settings.data_dir)}
+    cards = {row["card"] for row in stored(edge_settings)}
     assert cards == {f"card-{number}" for number in range(16)}
-
-
-def test_it_is_on_disk_before_it_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[bytes | None] = []
-
-    def fsync(file: int) -> None:
-        path = tmp_path / "feedback.jsonl"
-        synced.append(path.read_bytes() if os.fstat(file).st_ino == path.stat().st_ino else None)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-
-    FeedbackLog(tmp_path).append("s", [entry()], NOW)
-
-    assert synced == [None, (tmp_path / "feedback.jsonl").read_bytes()]  # its folder, then its content
-    assert stored(tmp_path)[0]["received"] == "2026-11-20T09:30:00+00:00"
-
-
-def test_only_the_service_may_read_the_file(tmp_path: Path) -> None:
-    FeedbackLog(tmp_path).append("s", [entry()], NOW)
-
-    assert (tmp_path / "feedback.jsonl").stat().st_mode & 0o077 == 0
-
-
-def test_a_line_that_a_dead_worker_left_open_spoils_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "feedback.jsonl"
-    path.write_text('{"received": "2026')
-
-    FeedbackLog(tmp_path).append("s", [entry()], NOW)
-
-    torn, whole = path.read_text().splitlines()
-    assert torn == '{"received": "2026'
-    assert json.loads(whole)["feedback"] == [entry()]
-
-
-@pytest.mark.parametrize("fault", ["short", "write", "fsync"])
-def test_a_batch_that_does_not_fit_on_the_disk_leaves_no_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    log = FeedbackLog(tmp_path)
-    log.append("s", [entry()], NOW)
-    write = os.write
-
-    def broken(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    def short(file: int, line: bytes) -> int:
-        return write(file, line[:10])
-
-    monkeypatch.setattr(os, "fsync" if fault == "fsync" else "write", short if fault == "short" else broken)
-
-    with pytest.raises(Unavailable):
-        log.append("s", [accepted()], NOW)
-
-    monkeypatch.undo()
-    assert [batch["feedback"] for batch in stored(tmp_path)] == [[entry()]]
 
 
 def test_a_folder_that_cannot_be_written_is_a_503_to_try_again(client: FlaskClient, edge_settings: Settings) -> None:

@@ -1,0 +1,117 @@
+"""Who calls the CDS Hooks endpoints: a configured client with a token for this very URL, or, with none, anybody.
+
+Decided from the headers alone, before anything of the body is read. Whatever is wrong with a token, the answer is the
+same 401 without a body; the reason is in the log. Preflight requests carry no token and need none.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flask import Blueprint, Response, g, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from cds_service import logs
+from cds_service.errors import SettingsError
+from cds_service.fhir_connections import Connections
+from cds_service.security.clients import Client
+from cds_service.security.keys import FileKeys, KeySource, UrlKeys, fetching
+from cds_service.security.outbound import NOBODY, is_loopback
+from cds_service.security.replays import EveryReplays, PatientReplays, Replays, SqlReplays, prepared
+from cds_service.security.tokens import Refused, Trusted, Verifier
+from cds_service.settings import Settings
+from cds_service.store.engine import open_engine
+
+TOKEN_IDS = "token-ids.sqlite3"  # noqa: S105 - the name of a file
+"""The file in the data folder that all workers of a machine share."""
+_CONNECTIONS = 4
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:]+)\]|([A-Za-z0-9.-]+))(?::[0-9]+)?")
+_BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE | re.ASCII)
+
+
+def verifier(clients: tuple[Client, ...], settings: Settings, now: Callable[[], float] = time.time) -> Verifier:
+    """Return what judges the tokens of these clients. Raises SettingsError when used tokens cannot be remembered."""
+    connections = Connections()  # of its own: a FHIR server that fails must not keep keys of the same host away
+    trusted = [Trusted(client, _keys(client, connections)) for client in clients]
+    return Verifier(trusted, _replays(settings, now), now)
+
+
+def require(endpoints: Blueprint, judge: Verifier, base_url: str | None) -> None:
+    """Let only requests with a good token reach these endpoints."""
+
+    @endpoints.before_request
+    def authenticate() -> Response | None:
+        if request.method == "OPTIONS":
+            return None
+        try:
+            g.client = judge.verify(_token(request.headers.get("Authorization")), _urls_called(base_url))
+        except Refused as refused:
+            logs.note(refused=refused.reason)
+            answer = Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+            del answer.headers["Content-Type"]
+            return answer
+        logs.note(client=g.client.name)
+        return None
+
+
+def caller() -> Client | None:
+    """Return the client of this request; None when none is configured."""
+    client: Client | None = g.get("client")
+    return client
+
+
+def name_of_caller() -> str | None:
+    """Return the name of this request's client; None when none is configured."""
+    client = caller()
+    return client.name if client else None
+
+
+def servers_of_caller() -> tuple[str, ...] | None:
+    """Return the FHIR servers that may be read for this request's client; None when none is configured."""
+    client = caller()
+    return None if client is None else client.fhir_servers or NOBODY
+
+
+def _token(header: str | None) -> str:
+    match = _BEARER.fullmatch(header or "")
+    if match is None:
+        raise Refused("there is no bearer token" if header else "there is no Authorization header")
+    return match[1]
+
+
+def _urls_called(base_url: str | None) -> frozenset[str]:
+    """Return the URL called, as the token has to name it, without a slash at its end.
+
+    What the request says of its own host could be said of any: a token for another service would then pass here.
+    Without a public URL in the settings only a host on loopback is believed.
+    """
+    if base_url is None and not is_loopback(_host_claimed()):
+        return frozenset()
+    return frozenset({(base_url or request.url_root).rstrip("/") + request.path.rstrip("/")})
+
+
+def _host_claimed() -> str:
+    match = _HOST.fullmatch(request.host)
+    return match[1] or match[2] if match else ""
+
+
+def _keys(client: Client, connections: Connections) -> KeySource:
+    if isinstance(client.keys, Path):
+        return FileKeys(client.keys, client.name)
+    return UrlKeys(client.keys, client.name, fetching(connections))
+
+
+def _replays(settings: Settings, now: Callable[[], float]) -> Replays:
+    path = (settings.data_dir / TOKEN_IDS).resolve()
+    here = Settings.load(data_dir=settings.data_dir, database_url=f"sqlite:///{path}")
+    try:
+        local = SqlReplays(prepared(open_engine(here, writes=True)), now)
+    except (OSError, SQLAlchemyError) as error:
+        raise SettingsError(f"{path}: used tokens cannot be remembered there ({type(error).__name__}).") from None
+    database = open_engine(settings, writes=True, pool_size=_CONNECTIONS)
+    if database.dialect.name == "sqlite":
+        return local
+    return EveryReplays([local, PatientReplays(SqlReplays(database, now))])
