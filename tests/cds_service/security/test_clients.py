@@ -4,6 +4,7 @@ import pytest
 
 from cds_service.policy.errors import PolicyError
 from cds_service.security.clients import Client, cors_origins, load_clients, summary
+from tests import markdown
 from tests.cds_service.security.signing import jwks
 
 WHOLE = """\
@@ -95,6 +96,13 @@ def test_a_mistake_is_an_error_with_file_and_line(file: Path, old: str, new: str
 
     assert str(caught.value).startswith(f"{file}:")
     assert message in str(caught.value)
+
+
+def test_the_example_of_the_readme_is_right(file: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    [example] = [block for block in markdown.blocks(readme, "yaml") if block.startswith("clients:")]
+
+    assert [client.name for client in load(file, example)] == ["Example EHR"]
 
 
 def test_an_empty_file_and_one_without_clients_are_errors(file: Path) -> None:
