@@ -111,7 +111,7 @@ def _chain_problems(connection: Connection, keys: Keys, row: RowMapping) -> Iter
         yield f"the end of {name} was changed"
     expected, before = row["base_seq"] + 1, row["base_hash"]
     found = select(decisions).where(decisions.c.writer == row["writer"]).order_by(decisions.c.seq)
-    for record in connection.execution_options(yield_per=500).execute(found).mappings():
+    for record in connection.execute(found.execution_options(yield_per=500)).mappings():
         if record["seq"] != expected:
             yield f"{name}: record {_places(expected, record['seq'] - 1)} is missing before {record['id']}"
         elif record["hash"] != link(key, row["writer"], record["seq"], before, record["record"]):

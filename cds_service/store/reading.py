@@ -40,7 +40,7 @@ def records(connection: Connection, *, since: str = "", policy: str | None = Non
     query = select(decisions).where(decisions.c.at >= since).order_by(decisions.c.at, decisions.c.id)
     if policy is not None:
         query = query.where(decisions.c.id.in_(select(cards.c.decision).where(cards.c.policy == policy)))
-    for row in connection.execution_options(yield_per=500).execute(query).mappings():
+    for row in connection.execute(query.execution_options(yield_per=500)).mappings():
         yield {**orjson.loads(row["record"]), "chain": f"{row['writer']}:{row['seq']}", "hash": row["hash"]}
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -118,7 +118,8 @@ def facts_of(secret: bytes) -> Facts | None:
 
 def facts_json(facts: Facts) -> bytes:
     """Return facts as JSON, from which ``facts_of`` makes equal ones."""
-    return _FACTS.dump_json(facts, exclude={"by_concept"})
+    plain = replace(facts, missing=dict(facts.missing))  # pydantic writes no read-only view
+    return _FACTS.dump_json(plain, exclude={"by_concept"})
 
 
 def uuid_of(text: str) -> str | None:

@@ -10,8 +10,6 @@ import threading
 import time
 from collections import deque
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from cds_service.errors import Unavailable
 from cds_service.logs import log
 from cds_service.store.database import Database
@@ -184,7 +182,8 @@ class Writer:
                 continue
             try:
                 self._database.check()
-            except SQLAlchemyError:
+            except Exception as error:  # as above
+                self._lost(error)
                 return False
             log.error("entry refused", entry=entry.id)
             self._journal.set_aside(entry)

