@@ -178,7 +178,7 @@ class Visit:
                 raise Fault(LATE)
 
     def connect(self) -> socket.socket:
-        """Connect to the server, at an address where it may be, and watch it. Raises OSError, Refused."""
+        """Connect to the server, at an address where it may be. Raises OSError, Refused."""
         _, host, port = self.server.origin
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         fit = [(family, address) for family, _, _, _, address in found if self.server.may_be_at(str(address[0]))]
@@ -196,18 +196,16 @@ class Visit:
             connection.settimeout(max(seconds, _SOON))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.connect(address)
+            # A handshake has this long as a whole; an answer, of many reads, does not: see ``watch``.
             connection.settimeout(max(self.deadline.left(), _SOON))
-            self.watch(connection)
         except OSError:
             connection.close()
             raise
         return connection
 
     def watch(self, connection: socket.socket) -> None:
-        """Note on which connection this thread now waits, for a handshake or an answer, unless that is noted."""
-        if _here.waiting is not None:
-            return
-        # A second handle: the first changes hands when TLS begins, and must not be touched while that reads from it.
+        """Note on which connection this thread now waits for an answer."""
+        # A second handle: another thread must not touch a TLS connection while this one reads from it.
         waiting = _here.waiting = socket.fromfd(connection.fileno(), connection.family, connection.type)
         with self._lock:
             self._sockets.add(waiting)

@@ -176,8 +176,9 @@ def test_a_registered_server_may_be_read_and_what_lies_under_it(url: str) -> Non
     ],
 )
 def test_and_nothing_beside_it_not_even_loopback(url: str) -> None:
-    with pytest.raises(Refused):
-        outbound.permitted(url, REGISTERED)
+    for registered in (REGISTERED, ("https://ehr.example.org/fhir",)):
+        with pytest.raises(Refused):
+            outbound.permitted(url, registered)
 
 
 def test_plain_http_is_spoken_where_the_operator_registered_it_and_only_there() -> None:
