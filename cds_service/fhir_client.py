@@ -18,6 +18,7 @@ from cds_service.deadline import Deadline
 from cds_service.errors import CouldNotRetrieve, NotJson
 from cds_service.fhir_connections import LATE, Connections
 from cds_service.security import outbound
+from cds_service.security.outbound import Refused
 
 MAX_PAGES = 20
 """Pages of one search; a chart of more is not read to its end, and the search says so."""
@@ -25,6 +26,7 @@ MAX_AT_ONCE = 10
 """Look-ups of one request under way at the same time: a whole chart, and no more for its many references."""
 PAGE_SIZE = 200
 """Matches asked for in one page; a server may give fewer."""
+NOT_ASKED_FOR = "the FHIR server answered with something else than the records asked for"
 FETCH_SECONDS = 3.0
 """Seconds for a reader that is given no deadline."""
 
@@ -71,7 +73,7 @@ class RefusingReader:
 
 
 class FhirReader:
-    """Reads one FHIR server for one request, nothing twice."""
+    """Reads one FHIR server for one request, nothing twice. ``allowed``: see ``outbound.permitted``. Raises Refused."""
 
     def __init__(
         self,
@@ -79,10 +81,12 @@ class FhirReader:
         token: str | None = None,
         deadline: Deadline | None = None,
         connections: Connections | None = None,
+        allowed: Collection[str] = (),
     ) -> None:
-        self._base = base_url.rstrip("/") + "/"
+        server = outbound.permitted(base_url, allowed)
+        self._base = server.base
         connections = connections or Connections()
-        self._visit = connections.visit(self._base, token, deadline or Deadline.after(FETCH_SECONDS))
+        self._visit = connections.visit(server, token, deadline or Deadline.after(FETCH_SECONDS))
         self._known: dict[str, Fetched] = {}
 
     def search(self, query: str) -> list[Mapping[str, Any]]:
@@ -159,14 +163,17 @@ class FhirReader:
             if answer["resourceType"] != "Bundle":
                 if bundles.is_failure(answer):
                     raise CouldNotRetrieve("the FHIR server reported an error")
+                if "?" in query:
+                    raise CouldNotRetrieve(NOT_ASKED_FOR)
                 into.resources.append(answer)
                 return
-            _take(answer, into)
+            self._take(answer, into)
             link = bundles.next_link(answer)
             if link is None:
                 _check_whole(answer, into)
+                _check_type(query, into)
                 return
-            target = outbound.follow(url, link)
+            target = self._visit.server.follow(url, link)
             if target is None:
                 raise CouldNotRetrieve("the next page lies on another server, which is not read")
             if target in seen:
@@ -174,6 +181,16 @@ class FhirReader:
             seen.add(target)
             url = target
         raise CouldNotRetrieve(f"the search has more than {MAX_PAGES} pages, of which the rest was not read")
+
+    def _take(self, page: Mapping[str, Any], into: Fetched) -> None:
+        for _, resource in bundles.resources(page):
+            self._visit.allowance.take("records")
+            if resource is None:
+                into.problem = "a part of the FHIR server's answer could not be read"
+            elif bundles.is_failure(resource):
+                into.problem = "the FHIR server reported an error for a part of it"
+            else:
+                into.resources.append(resource)
 
 
 def connect(
@@ -184,22 +201,13 @@ def connect(
     deadline: Deadline | None = None,
     connections: Connections | None = None,
 ) -> Reader | None:
-    """Return who reads the request's FHIR server, None when it names none; ``allowed``: see ``outbound.may_read``."""
+    """Return who reads the request's FHIR server, None when it names none; ``allowed``: see ``outbound.permitted``."""
     if not fhir_server:
         return None
-    if outbound.may_read(fhir_server, allowed):
-        return FhirReader(fhir_server, access_token, deadline, connections)
-    return RefusingReader("the FHIR server that the request names is not one that this service may read")
-
-
-def _take(page: Mapping[str, Any], into: Fetched) -> None:
-    for _, resource in bundles.resources(page):
-        if resource is None:
-            into.problem = "a part of the FHIR server's answer could not be read"
-        elif bundles.is_failure(resource):
-            into.problem = "the FHIR server reported an error for a part of it"
-        else:
-            into.resources.append(resource)
+    try:
+        return FhirReader(fhir_server, access_token, deadline, connections, allowed)
+    except Refused as refusal:
+        return RefusingReader(refusal.reason)
 
 
 def _check_whole(last_page: Mapping[str, Any], found: Fetched) -> None:
@@ -207,6 +215,14 @@ def _check_whole(last_page: Mapping[str, Any], found: Fetched) -> None:
     total = last_page.get("total")
     if isinstance(total, int) and total > len(found.resources) and found.problem is None:
         raise CouldNotRetrieve("the FHIR server has more records of it than it gave")
+
+
+def _check_type(query: str, found: Fetched) -> None:
+    """Raise CouldNotRetrieve for a search that found only other things: that is no proof that there are none."""
+    kind, searched, _ = query.partition("?")
+    types = {resource["resourceType"] for resource in found.resources}
+    if searched and types - {"OperationOutcome"} and kind not in types:
+        raise CouldNotRetrieve(NOT_ASKED_FOR)
 
 
 def _resource(body: bytes) -> Mapping[str, Any]:

@@ -1,8 +1,9 @@
 """Connections to FHIR servers, kept open between requests: the only module of the service that opens one.
 
-One ``Visit`` is what one request fetches from one server. It ends at its deadline, follows no redirect, keeps no
-cookie and uses no proxy or netrc of the environment. A fault that may pass is tried once more; a server that keeps
-failing is left alone by its circuit breaker.
+One ``Visit`` is what one request fetches from one server. It ends at its deadline and at its limits, asks only what
+lies on the server's origin at an address where the server may be, follows no redirect, keeps no cookie and uses no
+proxy or netrc of the environment. A fault that may pass is tried once more; a server that keeps failing is left alone
+by its circuit breaker.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -24,11 +24,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from cds_service.circuit_breaker import Breakers, CircuitBreaker
 from cds_service.deadline import Deadline
 from cds_service.errors import CouldNotRetrieve
-from cds_service.security import outbound
-from cds_service.security.outbound import Origin
+from cds_service.security import limits, outbound
+from cds_service.security.limits import Allowance
+from cds_service.security.outbound import Origin, Refused, Server
 
-MAX_BYTES = 16 * 1024 * 1024
-"""Bytes of one answer after decompression: far above a page of any real server."""
 MAX_PAUSE = 1.0
 """Seconds of Retry-After that are waited for; a server that asks for more is not asked again."""
 LATE = "the FHIR server did not answer in time"
@@ -40,12 +39,13 @@ _SERVERS = 32
 _KEPT_OPEN = 80
 """Connections kept open to one server: what all threads of a worker use at once."""
 _CHUNK = 64 * 1024
+_SOON = 0.001
 _PAUSE = 0.1
 """Seconds before the second try when the server does not say how long."""
 _MAY_PASS = frozenset({429, 502, 503, 504})
 _HEADERS = {
     "Accept": "application/fhir+json, application/json;q=0.9",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": "gzip, identity",
     "User-Agent": "coverage-cds",
 }
 
@@ -66,10 +66,11 @@ class Connections:
         # An adapter and no session: a session would carry cookies from one patient's request to the next.
         self._adapter = _Adapter(pool_connections=_SERVERS, pool_maxsize=_KEPT_OPEN)
 
-    def visit(self, base_url: str, token: str | None, deadline: Deadline, *, most: int = MAX_BYTES) -> Visit:
-        """Return what one request uses to read one server, ``most`` bytes of each answer."""
-        breaker = self.breakers.of(outbound.origin(urlsplit(base_url)))
-        return Visit(self._adapter, breaker, token, deadline, most)
+    def visit(self, server: Server, token: str | None, deadline: Deadline) -> Visit:
+        """Return what one request uses to read one server. Raises Refused for a token that cannot be sent."""
+        if token and not outbound.can_be_sent(token):
+            raise Refused(outbound.UNFIT_TOKEN)
+        return Visit(self._adapter, self.breakers.of(server.origin), server, token, deadline)
 
     def close(self) -> None:
         """Close what is open and idle."""
@@ -83,14 +84,15 @@ class Visit:
     """
 
     def __init__(
-        self, adapter: HTTPAdapter, breaker: CircuitBreaker, token: str | None, deadline: Deadline, most: int
+        self, adapter: HTTPAdapter, breaker: CircuitBreaker, server: Server, token: str | None, deadline: Deadline
     ) -> None:
+        self.server = server
         self.deadline = deadline
+        self.allowance = Allowance()
         self.sent = 0
         """Requests sent so far, second tries and further pages among them."""
         self._adapter = adapter
         self._breaker = breaker
-        self._most = most
         self._headers = _HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
         self._lock = threading.Lock()
         self._admitted: bool | None = None
@@ -99,7 +101,7 @@ class Visit:
         self._sockets: set[socket.socket] = set()
 
     def get(self, url: str) -> bytes:
-        """Return the body of a URL. Raises CouldNotRetrieve. Safe for threads."""
+        """Return the body of a URL of the server. Raises CouldNotRetrieve. Safe for threads."""
         try:
             return self.get_once(url)
         except Fault as fault:
@@ -138,8 +140,11 @@ class Visit:
     def _counted(self, url: str) -> bytes:
         if self.deadline.left() <= 0:
             raise CouldNotRetrieve(LATE)
+        self.allowance.take("calls")
         try:
             body = self._once(url)
+        except Refused:
+            raise
         except Fault:
             self._failure()
             raise
@@ -151,14 +156,17 @@ class Visit:
 
     def _once(self, url: str) -> bytes:
         _here.visit = self
-        with self._lock:
-            self.sent += 1
         try:
             request = requests.Request("GET", url, headers=self._headers).prepare()
+            # What is sent is judged, and what it was made of: preparing resolves ``..`` and rewrites hosts.
+            if not (self.server.owns(url) and self.server.owns(str(request.url))):
+                raise Refused(outbound.ELSEWHERE)
+            with self._lock:
+                self.sent += 1
             with closing(self._adapter.send(request, stream=True, timeout=self.deadline.left())) as response:
                 if response.status_code != requests.codes.ok:
                     raise _refusal(response)
-                return self._body(response)
+                return limits.whole(self._parts(response), response.headers.get("Content-Encoding", ""), self.allowance)
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
             if self.deadline.left() <= 0:
                 raise Fault(LATE) from None
@@ -166,20 +174,43 @@ class Visit:
         finally:
             self._unwatch()
 
-    def _body(self, response: requests.Response) -> bytes:
-        body = bytearray()
+    def _parts(self, response: requests.Response) -> Iterator[bytes]:
         # read1 returns what has come: read would wait for a whole chunk, past the deadline if it drips.
-        while part := response.raw.read1(_CHUNK, decode_content=True):
-            body += part
-            if len(body) > self._most:
-                raise CouldNotRetrieve("the FHIR server's answer is too large to be read")
+        while part := response.raw.read1(_CHUNK, decode_content=False):
+            yield part
             if self.deadline.left() <= 0:
                 raise Fault(LATE)
-        return bytes(body)
 
-    def watch(self, waiting: socket.socket) -> None:
-        """Note on which socket this thread now waits for an answer."""
-        _here.waiting = waiting
+    def connect(self) -> socket.socket:
+        """Connect to the server, at an address where it may be. Raises OSError, Refused."""
+        _, host, port = self.server.origin
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        fit = [(family, address) for family, _, _, _, address in found if self.server.may_be_at(str(address[0]))]
+        for last, (family, address) in zip(reversed(range(len(fit))), fit, strict=True):
+            try:
+                return self._opened(family, address, self.deadline.left() / (last + 1))
+            except OSError:
+                if not last:
+                    raise
+        raise Refused(outbound.UNFIT_ADDRESS)
+
+    def _opened(self, family: int, address: Any, seconds: float) -> socket.socket:
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(max(seconds, _SOON))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.connect(address)
+            # A handshake has this long as a whole; an answer, of many reads, does not: see ``watch``.
+            connection.settimeout(max(self.deadline.left(), _SOON))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def watch(self, connection: socket.socket) -> None:
+        """Note on which connection this thread now waits for an answer."""
+        # A second handle: another thread must not touch a TLS connection while this one reads from it.
+        waiting = _here.waiting = socket.fromfd(connection.fileno(), connection.family, connection.type)
         with self._lock:
             self._sockets.add(waiting)
             if self._cut:
@@ -190,6 +221,7 @@ class Visit:
         if _here.waiting is not None:
             with self._lock:
                 self._sockets.discard(_here.waiting)
+            _here.waiting.close()
             _here.waiting = None
 
 
@@ -204,7 +236,13 @@ _here = _Here()
 
 
 class _Watched(HTTPConnection):
-    """Tells the visit that uses it on which socket it waits."""
+    """Connects to where the visit that uses it says, and tells the visit on which socket it waits."""
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            return _here.visit.connect()
+        except OSError as error:
+            raise urllib3.exceptions.NewConnectionError(self, "no connection") from error
 
     def getresponse(self) -> Any:
         _here.visit.watch(self.sock)

@@ -14,8 +14,9 @@ from typing import Any
 
 from cds_service import bundles
 from cds_service.errors import NotAHookRequest, Unprocessable, WrongHook, WrongPatient
-from cds_service.same_patient import links_of, patient_of, refusal, whose
+from cds_service.same_patient import Person, patient_of, patients_of, refusal, whose
 from fhir_mappings.chart import Resource
+from fhir_mappings.json_fields import reference_to, target
 
 _PATIENT_ID = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@+=-]{1,128}")
 """Wider than a FHIR id, since test systems use more, but nothing that means something in a URL."""
@@ -61,24 +62,23 @@ def read(body: object, hook_expected: Collection[str]) -> HookRequest:
     if not isinstance(context, Mapping):
         raise NotAHookRequest("The member context is missing or not an object; it has to hold patientId.", "context")
     notices: list[str] = []
-    patient_id = _patient_id(context, notices)
+    patient_id = _patient_id(body, context, notices)
+    fhir_server = _optional(body, "fhirServer", "fhirServer", notices)
+    person = Person(patient_id, fhir_server)
     authorization = _object(body, "fhirAuthorization", notices)
     token_patient = _optional(authorization, "patient", "fhirAuthorization.patient", notices)
-    if token_patient and (patient_of(token_patient) or token_patient) != patient_id:
-        raise WrongPatient(
-            "The access token is for another patient than context.patientId; both have to name the same.",
-            "fhirAuthorization.patient",
-        )
+    _demand_same(person, token_patient, "fhirAuthorization.patient", "The access token is for")
+    orders, full_urls = _draft_orders(context, person, notices)
     return HookRequest(
         hook=hook,
         hook_instance=hook_instance,
         patient_id=patient_id,
-        draft_orders=_draft_orders(context, patient_id, notices),
+        draft_orders=orders,
         user_id=_optional(context, "userId", "context.userId", notices),
-        encounter_id=_optional(context, "encounterId", "context.encounterId", notices),
-        selections=_selections(context, notices),
+        encounter_id=_encounter_id(context, notices),
+        selections=_selections(context, full_urls, notices) if hook == "order-select" else (),
         prefetch=_object(body, "prefetch", notices),
-        fhir_server=_optional(body, "fhirServer", "fhirServer", notices),
+        fhir_server=fhir_server,
         access_token=_optional(authorization, "access_token", "fhirAuthorization.access_token", notices),
         token_patient=token_patient,
         extension=_object(body, "extension", notices),
@@ -96,17 +96,41 @@ def _text(holder: Mapping[str, Any], name: str, path: str | None = None) -> str:
     return value
 
 
-def _patient_id(context: Mapping[str, Any], notices: list[str]) -> str:
+def _patient_id(body: Mapping[str, Any], context: Mapping[str, Any], notices: list[str]) -> str:
     path = "context.patientId"
+    before = body.get("patient")
+    if context.get("patientId") is None and isinstance(before, str):
+        notices.append(f"{path} is missing; patient, where the drafts of CDS Hooks 1.0 had it, was read in its place")
+        context, path = {"patientId": before}, "patient"
     sent = _text(context, "patientId", path)
     patient_id = patient_of(sent)
     if patient_id is None:
         patient_id = sent
-    else:
+    elif path != "patient":
         notices.append(f"{path} was sent as a reference; a plain id was expected")
     if not _PATIENT_ID.fullmatch(patient_id):
         raise Unprocessable(f"The member {path} is not the id of a FHIR resource; a plain id was expected.", path)
+    _demand_same(Person(patient_id), before, "patient", "The member patient names")
     return patient_id
+
+
+def _demand_same(person: Person, sent: object, path: str, what: str) -> None:
+    """Raise WrongPatient when an id of, or a reference to, a patient is another's."""
+    if not isinstance(sent, str) or not sent:
+        return
+    named = person.is_named(sent)
+    if not (sent == person.patient_id if named is None else named):
+        raise WrongPatient(f"{what} another patient than context.patientId; both have to name the same.", path)
+
+
+def _encounter_id(context: Mapping[str, Any], notices: list[str]) -> str | None:
+    path = "context.encounterId"
+    sent = _optional(context, "encounterId", path, notices)
+    reference = target(sent)
+    if sent is None or reference is None or not reference.startswith("Encounter/"):
+        return sent
+    notices.append(f"{path} was sent as a reference; a plain id was expected")
+    return reference.removeprefix("Encounter/")
 
 
 def _optional(holder: Mapping[str, Any], name: str, path: str, notices: list[str]) -> str | None:
@@ -130,36 +154,51 @@ def _object(holder: Mapping[str, Any], name: str, notices: list[str]) -> Mapping
     return value
 
 
-def _selections(context: Mapping[str, Any], notices: list[str]) -> tuple[str, ...]:
+def _selections(context: Mapping[str, Any], full_urls: Mapping[str, Resource], notices: list[str]) -> tuple[str, ...]:
+    """Return what was selected as ``Type/id``; what is written in another way, as it was sent."""
     value = context.get("selections")
     if value is None:
         return ()
     if not isinstance(value, list):
         notices.append("context.selections was not used: it is not a list")
         return ()
-    texts = tuple(v for v in value if isinstance(v, str) and v)
+    texts = [v for v in value if isinstance(v, str) and v]
     if len(texts) < len(value):
         notices.append("context.selections has entries that are no references")
-    return texts
+    return tuple(reference_to(full_urls[t]) if t in full_urls else target(t) or t for t in texts)
 
 
-def _draft_orders(context: Mapping[str, Any], patient_id: str, notices: list[str]) -> tuple[Resource, ...]:
+def _draft_orders(
+    context: Mapping[str, Any], person: Person, notices: list[str]
+) -> tuple[tuple[Resource, ...], Mapping[str, Resource]]:
+    """Return the resources of context.draftOrders, all of them and by fullUrl."""
     path = "context.draftOrders"
     bundle = context.get("draftOrders")
+    if bundle is None and isinstance(context.get("orders"), Mapping):
+        notices.append(f"{path} is missing; context.orders, as CDS Hooks 1.0 has it, was read in its place")
+        path, bundle = "context.orders", context["orders"]
     if bundle is None:
         raise NotAHookRequest(f"The member {path} is missing; a Bundle of the orders is required.", path)
     if not isinstance(bundle, Mapping) or bundle.get("resourceType", "Bundle") != "Bundle":
         raise NotAHookRequest(f"The member {path} is not a Bundle, as it has to be.", path)
     entries = bundles.entries(bundle)
-    links = links_of(entries)
+    links = patients_of(entries, person, path, path).links
     orders: list[Resource] = []
+    full_urls: dict[str, Resource] = {}
+    unclear = 0
     for number, entry in enumerate(entries, 1):
         resource = entry.get("resource") if isinstance(entry, Mapping) else None
         if not isinstance(resource, Mapping) or not isinstance(resource.get("resourceType"), str):
             continue
-        if whose(resource, patient_id, links) == "another":
+        about = whose(resource, person, links)
+        if about == "another":
             raise refusal(resource, f"{path} entry {number}", path)
+        unclear += about == "unclear"
         orders.append(resource)
+        if isinstance(entry, Mapping) and isinstance(entry.get("fullUrl"), str):
+            full_urls[entry["fullUrl"]] = resource
     if len(orders) < len(entries):
         notices.append(f"{len(entries) - len(orders)} of the entries of {path} could not be read as a resource")
-    return tuple(orders)
+    if unclear:
+        notices.append(f"{unclear} of the resources of {path} do not say clearly that they are about this patient")
+    return tuple(orders), full_urls

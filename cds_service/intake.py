@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from cds_service import bundles, same_patient
-from cds_service.same_patient import NO_LINKS
+from cds_service.same_patient import NO_LINKS, Identifier, Person
 from fhir_mappings.chart import Resource
 from fhir_mappings.facts import Unreadable
 
@@ -32,8 +33,8 @@ class Taken(NamedTuple):
 class Intake:
     """Gathers resources by type. A draft order that comes again is left out: the draft is what will be signed."""
 
-    def __init__(self, patient_id: str, draft_orders: Sequence[Resource]) -> None:
-        self._patient_id = patient_id
+    def __init__(self, person: Person, draft_orders: Sequence[Resource]) -> None:
+        self._person = person
         self._drafts = {_name(r) for r in draft_orders if r["resourceType"].endswith(_ORDERS)} - {None}
         self._seen: set[tuple[str, str] | None] = set()
         self.resources: dict[str, list[Resource]] = {}
@@ -48,9 +49,11 @@ class Intake:
         Return False for one that is a draft order. Raises WrongPatient.
         """
         name = _name(resource)
-        whose = same_patient.whose(resource, self._patient_id, links)
+        whose = same_patient.whose(resource, self._person, links)
         if whose == "another":
             raise same_patient.refusal(resource, where, path)
+        if whose == "ours" and resource["resourceType"] == "Patient":
+            self._know(same_patient.known_as(resource))
         if name in self._drafts:
             return False
         if whose == "unclear":
@@ -76,7 +79,9 @@ class Intake:
         return Taken(frozenset({kind} if self.add(value, name, path) else ()))
 
     def _take_bundle(self, bundle: Resource, name: str, path: str) -> Taken:
-        links = same_patient.links_of(bundles.entries(bundle))
+        # first, so that the others can be compared with the Patient wherever in the Bundle that stands
+        links, identifiers = same_patient.patients_of(bundles.entries(bundle), self._person, name, path)
+        self._know(identifiers)
         types: set[str] = set()
         problem = IN_PART if bundles.next_link(bundle) else None
         for number, resource in bundles.resources(bundle):
@@ -88,6 +93,16 @@ class Intake:
             elif resource["resourceType"] != "OperationOutcome" and self.add(resource, where, path, links):
                 types.add(resource["resourceType"])
         return Taken(frozenset(types), FAILED if problem == FAILED_IN_PART and not types else problem)
+
+    def check(self, draft_orders: Sequence[Resource]) -> None:
+        """Compare the draft orders with all that is known of the patient by now. Raises WrongPatient."""
+        for number, order in enumerate(draft_orders, 1):
+            if same_patient.whose(order, self._person) == "another":
+                raise same_patient.refusal(order, f"context.draftOrders, resource {number}", "context.draftOrders")
+
+    def _know(self, identifiers: frozenset[Identifier]) -> None:
+        if not identifiers <= self._person.identifiers:
+            self._person = replace(self._person, identifiers=self._person.identifiers | identifiers)
 
 
 def _name(resource: Resource) -> tuple[str, str] | None:

@@ -108,7 +108,7 @@ def load_payers(path: Path) -> Payers:
 
 
 def _payer(node: Node, known: dict[str, Payer]) -> Payer:
-    found = node.fields(("id", "label", "names"), ("parent", "identifiers", "verified"))
+    found = node.fields(("id", "label", "names"), ("parent", "identifiers", "not_before", "verified"))
     name = found["id"].text()
     if name in known:
         raise found["id"].error(f"the payer {name} is given twice.", "Keep one of them.")
@@ -120,6 +120,7 @@ def _payer(node: Node, known: dict[str, Payer]) -> Payer:
         if "parent" in found
         else None,
         identifiers=tuple(_identifier(n) for n in found["identifiers"].elements()) if "identifiers" in found else (),
+        not_before=tuple(n.text() for n in found["not_before"].elements()) if "not_before" in found else (),
         verified=found["verified"].text() if "verified" in found else "",
     )
 

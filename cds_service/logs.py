@@ -14,15 +14,17 @@ import threading
 import warnings
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import orjson
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 LEVEL_OF = logging.getLogger("cds_service")
 """Its level is that of our log, so that whoever embeds the service sets it in the usual way."""
-SILENT = ("urllib3", "requests", "werkzeug", "hypercorn", "asyncio")
+SILENT = ("urllib3", "requests", "werkzeug")
 """Libraries that log paths with query strings, or whole requests, and have nothing else to say."""
 DEPTH = 12
 """Places of a stack that are named, the innermost ones."""
@@ -93,6 +95,10 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     if not any(isinstance(handler, Libraries) for handler in root.handlers):
         root.addHandler(Libraries(logging.INFO))
+
+
+def own_process() -> None:
+    """Log, in place of Python's own words on stderr, warnings and exceptions that end a thread of this process."""
     warnings.showwarning = _show_warning
     threading.excepthook = _thread_failed
 
@@ -133,7 +139,7 @@ def _enough(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 def _without_its_message(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     error = event.pop("exc_info", None)
     if isinstance(error, BaseException):
-        event |= {"exception": type(error).__name__, "stack": stack(error)}
+        event["raised"], event["at"] = type(error).__name__, stack(error)
     return event
 
 
@@ -142,17 +148,23 @@ def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 
 
 def _written(logger: WrappedLogger, method: str, event: EventDict) -> str:
-    if sys.stderr is not None and sys.stderr.isatty():
+    if _on_a_terminal():
         event["timestamp"] = event.pop("time")
         return str(_for_people(logger, method, event))
     return orjson.dumps(event, default=lambda value: type(value).__name__).decode()
+
+
+def _on_a_terminal() -> bool:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # it may be closed, or absent
+        return sys.stderr.isatty()
+    return False
 
 
 _for_people = structlog.dev.ConsoleRenderer(pad_event_to=0)
 
 
 def _show_warning(
-    message: Warning | str,
+    message: Warning | str,  # noqa: ARG001 - a model's warning quotes the value that it warns of
     category: type[Warning],
     filename: str,
     lineno: int,
@@ -161,7 +173,6 @@ def _show_warning(
 ) -> None:
     place = f"{filename.rpartition('/')[2].removesuffix('.py')}:{lineno}"
     log.warning("library", warning=category.__name__, place=place)
-    del message  # a model's warning can quote the value it warns of
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:

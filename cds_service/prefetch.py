@@ -16,6 +16,7 @@ from cds_service.errors import NothingToGoOn
 from cds_service.fhir_client import Reader
 from cds_service.hook_request import HookRequest
 from cds_service.intake import IN_PART, Intake
+from cds_service.same_patient import Person
 from fhir_mappings import facilities
 from fhir_mappings.chart import TYPE_OF, Chart, Resource
 from fhir_mappings.facts import Records, Unreadable
@@ -70,7 +71,7 @@ def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | N
     Raises WrongPatient (400) for data of another patient, and NothingToGoOn (412) when records about the patient
     are needed and there are none: nothing sent, not even empty, and nothing fetched.
     """
-    intake = Intake(request.patient_id, request.draft_orders)
+    intake = Intake(Person(request.patient_id, request.fhir_server), request.draft_orders)
     missing: dict[Records, str | None] = dict.fromkeys((r for r in KEY_OF if r in needs), NOT_SENT)
     missing |= _sent(request, intake)
     if reader is not None:
@@ -79,6 +80,7 @@ def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | N
         _fetch_references(request, needs, reader, intake)
         if needs & _CLINICAL:
             _fetch_facilities(request, reader, intake)
+    intake.check(request.draft_orders)
     supplied = frozenset(records for records, reason in missing.items() if reason is None)
     reasons: dict[Records, str] = {records: reason for records, reason in missing.items() if reason is not None}
     logs.note(missing=reasons)
@@ -101,14 +103,14 @@ def templates(published: Literal["minimal", "full"]) -> Mapping[str, str]:
 
 
 def find(request: HookRequest, reference: str) -> Resource | None:
-    """Return the resource that a reference leads to, from anywhere in the prefetch; None when it was not sent.
+    """Return the Medication that a reference leads to, from anywhere in the prefetch; None when it was not sent.
 
     The reference may be relative, absolute, with a version, or the fullUrl of a Bundle's entry.
     """
-    name = reference.split("/_history/")[0].split("/")[-2:]
+    kind, name = "Medication", reference.split("/_history/")[0].split("/")[-2:]
     for value in request.prefetch.values():
         for url, resource in bundles.named(value):
-            if url == reference or [resource.get("resourceType"), resource.get("id")] == name:
+            if resource.get("resourceType") == kind and (url == reference or [kind, resource.get("id")] == name):
                 return resource
     return None
 
@@ -118,7 +120,8 @@ def _sent(request: HookRequest, intake: Intake) -> dict[Records, str | None]:
     records_of_key = {key: records for records, key in KEY_OF.items()}
     ours: dict[Records, str | None] = {}
     others: dict[Records, str | None] = {}
-    for key, value in request.prefetch.items():
+    # the Patient first: other resources may name it by its identifiers only
+    for key, value in sorted(request.prefetch.items(), key=lambda sent: sent[0] != KEY_OF["patient"]):
         records = records_of_key.get(key)
         types, problem = intake.take(
             value, key if records else "prefetch", f"prefetch.{key}" if records else "prefetch"

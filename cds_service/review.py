@@ -92,7 +92,7 @@ def answer(
     context = render.Context(
         settings.base_url or base_url, services.new_id, therapies.display_name, services.library.payer_name
     )
-    unread = [render.unidentified(order, reason, today, context) for order, reason in found.unread]
+    unread = [render.unidentified(order, reason, today, context, request.notices) for order, reason in found.unread]
     if not found.known or not _worth_reading(request, found.known, services, reader, today):
         return {"cards": unread}
     chart = prefetch.complete(request, needs(found.known, services.library), reader)

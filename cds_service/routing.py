@@ -26,6 +26,8 @@ class Payer:
     names: tuple[str, ...]
     parent: str | None = None
     identifiers: tuple[Coding, ...] = ()
+    not_before: tuple[str, ...] = ()
+    """Words that show another payer when they follow right after one of the names."""
     verified: str = ""
 
 
@@ -76,6 +78,12 @@ def normalised(name: str) -> str:
     return " ".join(LegalSuffix.sub(" ", words).split())
 
 
+def _as_words(name: str, not_before: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern for a normalised name as whole words, with none of the other words right after it."""
+    others = "".join(f"(?!{re.escape(normalised(word))} )" for word in not_before)
+    return re.compile(f" {re.escape(name)} {others}")
+
+
 class Payers:
     """The payers that are known, found by identifier or by name."""
 
@@ -83,7 +91,8 @@ class Payers:
         self.by_id = {payer.id: payer for payer in payers}
         self._by_identifier = {i: p for p in self.by_id.values() for i in p.identifiers}
         names = [(normalised(name), payer, name) for payer in self.by_id.values() for name in payer.names]
-        self._names = sorted(names, key=lambda entry: (-len(entry[0]), entry[0]))
+        longest_first = sorted(names, key=lambda entry: (-len(entry[0]), entry[0]))
+        self._names = [(_as_words(known, payer.not_before), payer, name) for known, payer, name in longest_first]
 
     def find(self, insurance: Insurance) -> Payer | None:
         """Return the payer of a coverage: by identifier, else by the longest known name in its names."""
@@ -104,7 +113,7 @@ class Payers:
         """Yield the payers that a coverage names, with the known name, the longest name first."""
         spoken = [f" {normalised(name)} " for name in insurance.payer_names]
         for known, payer, name in self._names:
-            if any(f" {known} " in words for words in spoken):
+            if any(known.search(words) for words in spoken):
                 yield payer, name
 
     def lineage(self, payer: Payer) -> list[Payer]:
@@ -175,7 +184,7 @@ class Router:
         if payer is None:
             return Elsewhere("The payer's own policy", NO_POLICY, None, line, insurance.reference)
         for candidate in self.payers.lineage(payer):
-            chosen = self._of_payer(candidate, therapy, payer, line, on)
+            chosen = self._of_payer(candidate, therapy, payer, line, on) or self._sent_away(candidate, line)
             if chosen is not None:
                 return replace(chosen, coverage=insurance.reference, brand=self.payers.brand(insurance))
         because = f"This library holds no policy of {payer.label} for this therapy."
@@ -196,6 +205,14 @@ class Router:
         first = min(covering, key=lambda d: d.effective_from)
         because = f"The service date lies before {first.effective_from}, the first day of {first.id} in this library."
         return Elsewhere(f"An earlier version of {first.id}", because, payer, line, policy=first)
+
+    def _sent_away(self, payer: Payer, line: Line | None) -> Elsewhere | None:
+        """Return where a payer's policies send all members of a line of business: its parent's do not govern them."""
+        rules = [(d, r) for d in self.documents for r in d.elsewhere if d.payer == payer.id and payer.parent]
+        for document, rule in rules:
+            if rule.therapies is None and rule.line is not None and rule.line == line:
+                return Elsewhere(rule.document, rule.because, payer, line, policy=document)
+        return None
 
     def _version(self, policy: str, on: date) -> PolicyDocument | None:
         """Return the version of a policy that is in force on a day: the newest that has begun replaces all others."""

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cds_service.errors import SettingsError
+from cds_service.security.outbound import can_be_registered
 
 PREFIX = "COVERAGE_CDS_"
 
@@ -42,8 +43,8 @@ class Settings(BaseSettings):
     )
     fhir_servers: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Base URLs of the FHIR servers that may be read. With none, only a server on loopback is read. "
-        "With clients, each client's own count instead.",
+        description="Base URLs of the FHIR servers that may be read, with everything under them; plain http only where "
+        "written so. With none, only a server on loopback is read. With clients, each client's own count instead.",
     )
     prefetch: Literal["minimal", "full"] = Field(
         default="full",
@@ -109,6 +110,18 @@ class Settings(BaseSettings):
         if value.lstrip().startswith("["):
             return orjson.loads(value)
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("fhir_servers", mode="after")
+    @classmethod
+    def _can_be_registered(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what no request could match; by its number, since a mistaken URL can hold a password."""
+        for number, url in enumerate(value, 1):
+            if not can_be_registered(url):
+                raise ValueError(
+                    f"number {number} is not a plain URL: https://host/path, host a name or an address, "
+                    "no user, query, escape or last dot"
+                )
+        return value
 
     @field_validator("base_url", mode="after")
     @classmethod

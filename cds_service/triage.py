@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from cds_service.hook_request import HookRequest
 from fhir_mappings import orders
 from fhir_mappings.chart import Resource
 from fhir_mappings.facts import Order
-from fhir_mappings.json_fields import reference_to
+from fhir_mappings.json_fields import reference_to, text, token
 from fhir_mappings.orders import NeedsMedication
 
 
@@ -43,7 +43,7 @@ def triage(request: HookRequest, reader: Reader | None) -> Triage:
     referred = {order.medication for _, order in read if isinstance(order, NeedsMedication)}
     drugs = {reference: prefetch.find(request, reference) for reference in referred}
     if reader is not None:
-        reader.prepare(reference for reference, sent in drugs.items() if sent is None)
+        reader.prepare(reference for reference, sent in drugs.items() if sent is None and _is_medication(reference))
     for resource, order in read:
         if isinstance(order, NeedsMedication):
             try:
@@ -53,14 +53,26 @@ def triage(request: HookRequest, reader: Reader | None) -> Triage:
                 continue
             order = orders.read(resource, {**lookup, order.medication: medication})
         if isinstance(order, Order):
-            known.append(replace(order, notices=(*order.notices, *request.notices)))
+            known.append(replace(order, notices=(*order.notices, *_oddities(resource), *request.notices)))
     return Triage(tuple(known), tuple(unread))
 
 
 def _fetched(medication: str, reader: Reader | None) -> Resource:
-    if reader is None:
+    if reader is None or not _is_medication(medication):
         raise CouldNotRetrieve("the medication that it refers to was not sent")
     return reader.read(medication)
+
+
+def _is_medication(reference: str) -> bool:
+    """Whether a reference can lead to a drug; what else it could lead to might be somebody's data."""
+    return reference.startswith("Medication/")
+
+
+def _oddities(order: Resource) -> Iterator[str]:
+    status = token(order.get("status"))
+    if status != "draft":
+        stated = "has another status than draft" if status else "does not state its status"
+        yield f"The order {stated}; it was read as one that is about to be signed."
 
 
 def selected(request: HookRequest) -> Sequence[Resource]:
@@ -68,4 +80,4 @@ def selected(request: HookRequest) -> Sequence[Resource]:
     if not request.selections:
         return request.draft_orders
     chosen = set(request.selections)
-    return [r for r in request.draft_orders if reference_to(r) in chosen]
+    return [r for r in request.draft_orders if reference_to(r) in chosen or text(r.get("id")) in chosen]

@@ -7,14 +7,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import IO
 
 import requests
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 STARTS_WITHIN = 30.0
 """Seconds, on a slow machine."""
 
@@ -46,15 +49,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, **settings: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(
+    folder: Path, *arguments: str, stderr: IO[str] | int = subprocess.DEVNULL, settings: Mapping[str, str] = NO_SETTINGS
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run ``coverage-cds serve`` on a free port; yield its URL and process, and stop it in the end."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     process = subprocess.Popen(
         [BIN / "coverage-cds", "serve", "--port", str(port), *arguments],
         cwd=folder,
-        env=environment() | settings,
+        env=environment() | dict(settings),
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
         text=True,
     )
     try:

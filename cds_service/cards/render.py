@@ -94,7 +94,8 @@ def unchecked(selected: Selected, facts: Facts, context: Context) -> dict[str, A
     document, therapy = selected.document, context.therapy_name(facts.order.therapy)
     issuer = context.payer_name(document.payer)
     problem = "This service failed while checking the policy. Nothing was decided; check the criteria by hand."
-    detail = [_header(facts, therapy, f"{document.id}, {document.title}"), problem, wording.ADVICE]
+    notices = [*selected.notices, *facts.order.notices, problem]
+    detail = [_header(facts, therapy, f"{document.id}, {document.title}"), *_list("Notices", notices), wording.ADVICE]
     extension = {
         **_order(facts),
         "policy": _policy(document, issuer),
@@ -104,18 +105,20 @@ def unchecked(selected: Selected, facts: Facts, context: Context) -> dict[str, A
             {"id": c.id, "outcome": "undocumented", "text": c.text, "reason": problem, "settledBy": c.settled_by}
             for c in document.applicable(facts.order.therapy)
         ],
-        "notices": [*selected.notices, problem],
+        "notices": notices,
     }
     summary = wording.unchecked_summary(therapy, issuer, document.id)
     return _card(context, summary, "warning", selected.brand or selected.payer.label, detail, extension, document)
 
 
-def unidentified(order: str, reason: str, today: datetime.date, context: Context) -> dict[str, Any]:
+def unidentified(
+    order: str, reason: str, today: datetime.date, context: Context, notices: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the card of an order whose drug could not be had, so that nobody takes silence for "no rules apply"."""
     text = f"The drug of order {code_span(order)} could not be read: {reason}. Nothing was checked for it."
     summary = "An order's drug could not be read: coverage criteria were not checked"
-    extension = {"order": plain(order), "asOf": today.isoformat(), "notices": [text]}
-    return _card(context, summary, "info", "Coverage criteria", [text], extension, None)
+    extension = {"order": plain(order), "asOf": today.isoformat(), "notices": [text, *notices]}
+    return _card(context, summary, "info", "Coverage criteria", [text, *_list("Notices", notices)], extension, None)
 
 
 def _card(

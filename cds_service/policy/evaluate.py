@@ -128,7 +128,8 @@ def _silence(finding: Finding, criterion: Criterion, facts: Facts, silence: Sile
     if not facts.supplied.issuperset(criterion.silence) or silence == "strict":
         return finding, False
     supplied = _listed(criterion.silence) or "the order"
-    reason = f"{finding.reason} Assumed absent: {supplied} {'were' if len(criterion.silence) else 'was'} supplied."
+    verb = "was" if criterion.silence in {(), ("patient",), ("coverage",)} else "were"
+    reason = f"{finding.reason} Assumed absent: {supplied} {verb} supplied."
     return Finding(Outcome.MET, reason, finding.evidence), True
 
 

@@ -24,6 +24,7 @@ from cds_service.deadline import Clock, Deadline
 from cds_service.errors import CouldNotRetrieve, NotJson
 from cds_service.fhir_connections import Connections
 from cds_service.logs import log
+from cds_service.security import outbound
 
 MAX_BYTES = 256 * 1024
 """Bytes of a set of keys: hundreds of them."""
@@ -240,7 +241,8 @@ def fetching(connections: Connections) -> Fetch:
     """Return a fetch over the service's own connections: no redirect, no second try, until a deadline."""
 
     def fetch(url: str) -> bytes:
-        return connections.visit(url, None, Deadline.after(FETCH_SECONDS), most=MAX_BYTES).get_once(url)
+        server = outbound.permitted(url, (url,))
+        return connections.visit(server, None, Deadline.after(FETCH_SECONDS)).get_once(url)
 
     return fetch
 

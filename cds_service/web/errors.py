@@ -7,6 +7,7 @@ from http import HTTPStatus
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from cds_service import logs
 from cds_service.errors import RequestError, Unavailable
 from cds_service.logs import log
 from cds_service.web import json_http
@@ -34,6 +35,7 @@ def outcome(status: int, code: str, diagnostics: str, expression: str | None = N
 
 
 def _request_error(error: RequestError) -> Response:
+    logs.note(error=type(error).__name__)
     response = outcome(error.status, error.code, error.message, error.expression)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)

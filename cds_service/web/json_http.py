@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 from flask import Request, Response
+from werkzeug.exceptions import HTTPException
 
 from cds_service import strict_json
-from cds_service.errors import TooLarge, WrongMediaType
+from cds_service.errors import NotJson, TooLarge, WrongMediaType
 
 _DRAINED = 16 * 1024 * 1024
 """Bytes read and dropped of a body that is too large, so that a client still sending it gets to see the answer."""
@@ -24,7 +25,7 @@ def read(request: Request, limit: int) -> Any:
 def text(request: Request, limit: int) -> bytes:
     """Return a request's body of at most ``limit`` bytes that says it is JSON. Raises TooLarge, WrongMediaType."""
     body = bytearray()
-    while part := request.stream.read(_CHUNK):
+    while part := _part(request):
         body += part
         if len(body) > limit:
             _drain(request)
@@ -39,9 +40,19 @@ def write(value: object, status: int = 200, headers: Mapping[str, str] | None = 
     return Response(orjson.dumps(value), status, headers, content_type="application/json")
 
 
+def _part(request: Request) -> bytes:
+    try:
+        return request.stream.read(_CHUNK)
+    except HTTPException:
+        raise
+    except Exception:
+        # each WSGI server has exceptions of its own for a body that is not sent as HTTP demands
+        raise NotJson("The request body could not be read as HTTP.") from None
+
+
 def _drain(request: Request) -> None:
     for _ in range(_DRAINED // _CHUNK):
-        if not request.stream.read(_CHUNK):
+        if not _part(request):
             break
 
 

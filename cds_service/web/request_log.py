@@ -79,7 +79,7 @@ def _end(response: Response) -> Response:
 
 
 def _outcome(card: Mapping[str, Any]) -> str | None:
-    """Return ``policy: outcome`` of a card that assesses; the document that governs elsewhere is not a policy of ours."""
+    """Return ``policy: outcome`` of a card that assesses; a document that governs elsewhere is no policy of ours."""
     held = card.get("extension", {}).get("coverage-cds.assessment", {})
     if "policy" in held:
         return f"{held['policy']['id']}: {held['outcome']}"

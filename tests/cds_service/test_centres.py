@@ -1,4 +1,4 @@
-"""The registry of treatment centres: YAML and CSV, every mistake with its line, the standing of an order's facilities."""
+"""The registry of treatment centres: YAML and CSV, every mistake with its line, and how an order's facilities stand."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from cds_service import fhir_client, fhir_connections
+from cds_service import fhir_client
 from cds_service.deadline import Deadline
 from cds_service.errors import CouldNotRetrieve
 from cds_service.fhir_client import FhirReader, RefusingReader
+from cds_service.security import limits
 from tests.cds_service.ehr import Ehr, drip, hang_up, raw, silent, status, together
 from tests.cds_service.examples import bundle, failure, resource
 
@@ -146,7 +147,7 @@ def test_pages_without_end_are_cut(ehr: Ehr, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_too_much_at_once_is_cut_even_when_it_comes_compressed(ehr: Ehr, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fhir_connections, "MAX_BYTES", 200_000)
+    monkeypatch.setattr(limits, "MAX_ANSWER", 200_000)
     bomb = gzip.compress(b" " * 50_000_000)
     ehr.does(CONDITIONS, raw(bomb, Content_Encoding="gzip"))
 

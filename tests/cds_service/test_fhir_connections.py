@@ -14,6 +14,7 @@ from cds_service.deadline import Deadline
 from cds_service.errors import CouldNotRetrieve
 from cds_service.fhir_client import FhirReader
 from cds_service.fhir_connections import Connections
+from cds_service.security import limits, outbound
 from cds_service.security.outbound import Origin
 from tests.cds_service.ehr import Behaviour, Ehr, drip, hang_up, in_turn, raw, silent, status, vanish
 from tests.cds_service.examples import bundle
@@ -193,7 +194,7 @@ def test_at_the_deadline_the_server_is_hung_up_on_and_no_thread_waits_on(
 
 def test_a_connection_cut_before_its_answer_is_awaited_ends_at_once(ehr: Ehr, connections: Connections) -> None:
     ehr.does(QUERY, silent(ehr))
-    visit = connections.visit(ehr.base, None, Deadline.after(SECONDS))
+    visit = connections.visit(outbound.permitted(ehr.base, ()), None, Deadline.after(SECONDS))
     visit.cut()
     started = time.monotonic()
 
@@ -208,7 +209,7 @@ def test_a_thread_sees_by_itself_that_the_deadline_has_passed(
     ehr: Ehr, connections: Connections, seconds: float
 ) -> None:
     ehr.does(QUERY, drip(ehr, 5))
-    visit = connections.visit(ehr.base, None, Deadline.after(seconds))
+    visit = connections.visit(outbound.permitted(ehr.base, ()), None, Deadline.after(seconds))
 
     with pytest.raises(CouldNotRetrieve, match="did not answer in time"):
         visit.get(f"{ehr.base}/{QUERY}")
@@ -269,7 +270,7 @@ class TestBreaker:
     def test_a_server_that_answers_is_asked_however_little_it_gives(
         self, ehr: Ehr, connections: Connections, refusal: Behaviour, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(fhir_connections, "MAX_BYTES", 1000)
+        monkeypatch.setattr(limits, "MAX_ANSWER", 1000)
         ehr.does(QUERY, refusal)
         for _ in range(3):
             assert problem(reader(ehr, connections)) is not None

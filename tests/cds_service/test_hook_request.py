@@ -112,8 +112,14 @@ def test_unknown_members_are_ignored() -> None:
         ({"fhirServer": 3}, "fhirServer was not used: it is not a text"),
         ({"fhirAuthorization": "x"}, "fhirAuthorization was not used: it is not an object"),
         ({"fhirAuthorization": {"access_token": 1}}, "fhirAuthorization.access_token was not used: it is not a text"),
-        ({"context": context(selections="x")}, "context.selections was not used: it is not a list"),
-        ({"context": context(selections=[1, "", "ServiceRequest/s1"])}, "context.selections has entries"),
+        (
+            {"hook": "order-select", "context": context(selections="x")},
+            "context.selections was not used: it is not a list",
+        ),
+        (
+            {"hook": "order-select", "context": context(selections=[1, "", "ServiceRequest/s1"])},
+            "context.selections has entries",
+        ),
         ({"context": context(userId=1)}, "context.userId was not used"),
         ({"context": context(draftOrders={"entry": "x"})}, "1 of the entries of context.draftOrders"),
     ],
@@ -123,6 +129,55 @@ def test_the_rest_may_be_odd_and_is_then_noticed(members: dict[str, Any], notice
 
     assert len(request.notices) == 1
     assert request.notices[0].startswith(notice)
+
+
+@pytest.mark.parametrize(
+    ("members", "notice"),
+    [
+        (
+            {"patient": "p1", "context": context(patientId=None)},
+            "context.patientId is missing; patient, where the drafts of CDS Hooks 1.0 had it, was read in its place",
+        ),
+        (
+            {"patient": "Patient/p1", "context": context(patientId=None)},
+            "context.patientId is missing; patient, where the drafts of CDS Hooks 1.0 had it, was read in its place",
+        ),
+        (
+            {"context": context(draftOrders=None, orders=bundle(resource("MedicationRequest", "order-1")))},
+            "context.draftOrders is missing; context.orders, as CDS Hooks 1.0 has it, was read in its place",
+        ),
+        (
+            {"context": context(encounterId="Encounter/e1")},
+            "context.encounterId was sent as a reference; a plain id was expected",
+        ),
+    ],
+)
+def test_what_stands_where_it_stood_before_is_found_with_a_notice(members: dict[str, Any], notice: str) -> None:
+    request = read(hook_body(**members))
+
+    assert request.notices == (notice,)
+    assert request.patient_id == "p1"
+    assert [order["id"] for order in request.draft_orders] == ["order-1"]
+    assert request.encounter_id in {None, "e1"}
+
+
+@pytest.mark.parametrize("sent", ["p1", "Patient/p1", 7, {"id": "p2"}, None, ""])
+def test_a_patient_at_the_root_that_is_ours_or_no_text_says_nothing(sent: object) -> None:
+    assert read(hook_body() | {"patient": sent}) == read(hook_body())
+
+
+@pytest.mark.parametrize("sent", ["p2", "Patient/p2"])
+def test_a_patient_at_the_root_who_is_another_is_refused(sent: str) -> None:
+    with pytest.raises(WrongPatient, match=r"The member patient names another patient than context\.patientId"):
+        read(hook_body(patient=sent))
+
+
+@pytest.mark.parametrize(("sent", "status"), [("", 400), (" ", 400), ("p 1", 422), (7, 400), (None, 400)])
+def test_a_patient_at_the_root_has_to_be_an_id_too(sent: object, status: int) -> None:
+    with pytest.raises(RequestError) as caught:
+        read(hook_body(context=context(patientId=None)) | {"patient": sent})
+
+    assert caught.value.status == status
 
 
 def test_an_empty_token_is_no_token() -> None:
@@ -170,7 +225,8 @@ def test_an_order_for_another_patient_is_refused(reference: str, member: str) ->
     order = {"resource": {"resourceType": "VisionPrescription", "id": "s1", member: {"reference": reference}}}
     entries = [order, other] if reference.startswith("urn:") else [order]
 
-    with pytest.raises(WrongPatient, match=r"VisionPrescription in context\.draftOrders entry 1") as caught:
+    place = r"Patient in context\.draftOrders entry 2" if other in entries else r"VisionPrescription in .* entry 1"
+    with pytest.raises(WrongPatient, match=place) as caught:
         read(hook_body(context=context(draftOrders={"entry": entries})))
 
     assert "p2" not in str(caught.value)

@@ -11,8 +11,10 @@ import pytest
 
 from cds_service.policy.document import PolicyDocument
 from cds_service.routing import (
+    INACTIVE,
     LINE_NOT_STATED,
     NO_PAYER,
+    NO_POLICY,
     NOT_ACTIVE,
     SECONDARY,
     Elsewhere,
@@ -76,6 +78,9 @@ TABLE = [
     ("Ambetter", COMMERCIAL, DLI, "2026-11-02", "member-plan CP.MP.101"),
     ("Ambetter", COMMERCIAL, "islet-allogeneic", "2026-11-02", "member-plan CP.MP.250"),
     ("Ambetter", COMMERCIAL, CASGEVY, "2026-11-02", OWN),
+    ("WellCare of NC", MEDICARE, DLI, "2026-11-02", "elsewhere Medicare coverage rules of the member's plan"),
+    ("WellCare of NC", MEDICAID, DLI, "2026-11-02", "member-plan CP.MP.101"),
+    ("The Health Plan of San Mateo", COMMERCIAL, LANTIDRA, "2026-11-02", OWN),
     ("Ambetter", MEDICAID, LANTIDRA, "2026-11-02", "member-plan CP.MP.250"),
     ("WellCare", MEDICARE, LANTIDRA, "2026-11-02", "elsewhere MC.CP.MP.250"),
     ("WellCare", MEDICARE, DLI, "2026-11-02", "member-plan CP.MP.101"),
@@ -366,3 +371,36 @@ class TestVersions:
 def test_the_documents_that_judge_a_therapy_are_those_of_every_payer() -> None:
     assert [d.id for d in ROUTER.judging(LANTIDRA)] == ["CP.MP.250", "THP-ISLET", "WNC.CP.299"]
     assert ROUTER.judging("adoptive-cell-therapy") == []
+
+
+class TestCoveragesThatDoNotCount:
+    def test_an_inactive_coverage_beside_an_active_one_is_named_and_left_out(self) -> None:
+        ended = covered("The Health Plan", sopt=COMMERCIAL, reference="Coverage/2", end=date(2026, 1, 31))
+        (selection,) = ROUTER.select([covered("Ambetter", sopt=COMMERCIAL), ended], LANTIDRA, DAY)
+        assert name_of(selection) == "member-plan CP.MP.250"
+        assert selection.notices == (INACTIVE.format("The Health Plan"),)
+
+    def test_an_inactive_coverage_of_an_unknown_payer_is_no_reason_to_show_every_policy(self) -> None:
+        (selection,) = ROUTER.select([covered("Example Mutual", active=False)], LANTIDRA, DAY)
+        assert isinstance(selection, Elsewhere)
+        assert (selection.because, selection.notices) == (NO_POLICY, (NOT_ACTIVE,))
+
+    def test_two_payers_that_are_not_known_are_two_cards(self) -> None:
+        both = [covered("Example Mutual"), covered("Another Mutual", reference="Coverage/2")]
+        assert routed(*both) == [OWN, OWN]
+
+
+@pytest.mark.parametrize(
+    ("name", "brand"),
+    [
+        ("Ambetter from Example", "Ambetter (Centene)"),
+        ("Centene Corporation", "Centene"),
+        ("WellCare of NC", "WellCare of NC (WellCare of North Carolina)"),
+        ("The Health Plan, Inc.", "The Health Plan"),
+        ("The Health Plan of San Mateo", None),
+        ("The Health Plan of West Virginia", "The Health Plan of West Virginia"),
+    ],
+)
+def test_a_payer_is_called_as_its_members_know_it(name: str, brand: str | None) -> None:
+    (selection,) = ROUTER.select([covered(name, sopt=COMMERCIAL)], "islet-autologous", DAY)
+    assert selection.brand == brand

@@ -57,6 +57,8 @@ def test_every_setting_says_what_it_is_for() -> None:
         ("BASE_URL", "ftp://cds.example.org"),
         ("LOG_LEVEL", "chatty"),
         ("FHIR_SERVERS", "[broken"),
+        ("FHIR_SERVERS", "ehr.example.org/fhir"),
+        ("FHIR_SERVERS", "https://ehr.example.org/fhir, https://user:password@ehr.example.org/fhir"),
     ],
 )
 def test_an_unusable_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -64,6 +66,13 @@ def test_an_unusable_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str
 
     with pytest.raises(SettingsError, match=f"COVERAGE_CDS_{name}: "):
         Settings.load()
+
+
+def test_a_password_in_a_setting_is_not_repeated() -> None:
+    with pytest.raises(SettingsError, match=r"FHIR_SERVERS: .*number 2 is not a plain URL") as caught:
+        Settings.load(fhir_servers=("https://a.example.org", "https://user:canary@b.example.org"))
+
+    assert "canary" not in str(caught.value)
 
 
 def test_a_public_url_is_kept_without_its_last_slash() -> None:

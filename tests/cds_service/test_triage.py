@@ -14,6 +14,7 @@ from cds_service.hook_request import HookRequest
 from cds_service.triage import NotRead, Triage, selected, triage
 from tests.cds_service.examples import bundle, context, hook_body, resource
 
+HOOKS = ("order-sign", "order-select")
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 CASGEVY = {"coding": [{"system": HCPCS, "code": "J3392"}]}
 ASPIRIN = {"text": "Aspirin 81 MG Oral Tablet"}
@@ -41,8 +42,8 @@ class Ehr:
 
 
 def order(name: str, code: Mapping[str, Any] | None = None, **members: Any) -> dict[str, Any]:
-    drug = {} if code is None else {"medicationCodeableConcept": code}
-    return resource("MedicationRequest", name, status="draft", intent="order", **drug, **members)
+    drug: dict[str, Any] = {} if code is None else {"medicationCodeableConcept": code}
+    return resource("MedicationRequest", name, **{"status": "draft", "intent": "order", **drug, **members})
 
 
 def by_reference(reference: str = "Medication/m1", name: str = "o1") -> dict[str, Any]:
@@ -50,9 +51,11 @@ def by_reference(reference: str = "Medication/m1", name: str = "o1") -> dict[str
 
 
 def request(*drafts: Any, selections: list[str] | None = None, **members: Any) -> HookRequest:
+    """Return an order-sign request, or an order-select request when there are selections."""
     more = {} if selections is None else {"selections": selections}
-    body = hook_body(context=context(draftOrders=bundle(*drafts, type="collection"), **more), **members)
-    return hook_request.read(body, ("order-sign",))
+    drawn = context(draftOrders=bundle(*drafts, type="collection"), **more)
+    members = {"hook": "order-sign" if selections is None else "order-select", **members}
+    return hook_request.read(hook_body(context=drawn, **members), HOOKS)
 
 
 def references(found: Triage) -> list[str]:
@@ -103,6 +106,18 @@ class TestDrugByReference:
         reason = "the medication that it refers to was not sent"
         assert triage(request(by_reference()), None) == Triage((), (NotRead("MedicationRequest/o1", reason),))
 
+    @pytest.mark.parametrize("reference", ["Patient/p2", "Condition/c1", "urn:uuid:1", "#gone"])
+    def test_what_is_no_drug_is_not_asked_for(self, reference: str) -> None:
+        ehr = Ehr({"resourceType": "Patient", "id": "p2"}, {"resourceType": "Condition", "id": "c1", "code": CASGEVY})
+        reason = "the medication that it refers to was not sent"
+        assert triage(request(by_reference(reference)), ehr) == Triage((), (NotRead("MedicationRequest/o1", reason),))
+        assert ehr.asked == []
+
+    def test_what_is_no_drug_is_not_taken_for_one(self) -> None:
+        condition = resource("Condition", "c1", code=CASGEVY)
+        found = triage(request(by_reference("Condition/c1"), prefetch={"conditions": bundle(condition)}), None)
+        assert found.known == ()
+
     def test_an_ehr_that_cannot_answer_leaves_the_other_orders_alone(self) -> None:
         found = triage(request(by_reference(name="o1"), order("o2", CASGEVY)), Ehr())
         assert references(found) == ["MedicationRequest/o2"]
@@ -118,13 +133,28 @@ class TestSelection:
             (None, ["MedicationRequest/o1", "MedicationRequest/o2"]),
             ([], ["MedicationRequest/o1", "MedicationRequest/o2"]),
             (["MedicationRequest/o2"], ["MedicationRequest/o2"]),
+            (["o2"], ["MedicationRequest/o2"]),
             (["MedicationRequest/o3"], []),
+            (["https://ehr.example.org/fhir/MedicationRequest/o2/_history/3"], ["MedicationRequest/o2"]),
+            (["o2", "o9"], ["MedicationRequest/o2"]),
+            (["urn:uuid:no-order"], []),
         ],
     )
     def test_only_the_selected_orders_are_in_question(self, selections: list[str] | None, expected: list[str]) -> None:
         asked = request(*self.DRAFTS, selections=selections)
         assert references(triage(asked, None)) == expected
         assert [f"MedicationRequest/{r['id']}" for r in selected(asked)] == expected
+
+    def test_an_order_may_be_selected_by_its_full_url(self) -> None:
+        entries = [{"fullUrl": f"urn:uuid:{n}", "resource": draft} for n, draft in enumerate(self.DRAFTS, 1)]
+        body = hook_body(
+            hook="order-select", context=context(draftOrders={"entry": entries}, selections=["urn:uuid:2"])
+        )
+        assert references(triage(hook_request.read(body, HOOKS), None)) == ["MedicationRequest/o2"]
+
+    def test_only_order_select_has_selections(self) -> None:
+        asked = request(*self.DRAFTS, selections=["MedicationRequest/o2"], hook="order-sign")
+        assert len(selected(asked)) == 2
 
     def test_a_drug_may_stand_beside_the_selected_order(self) -> None:
         asked = request(by_reference(), MEDICATION, selections=["MedicationRequest/o1"])
@@ -136,3 +166,18 @@ def test_what_was_odd_about_the_request_is_told_with_each_order() -> None:
     assert asked.notices
     [known] = triage(asked, None).known
     assert set(asked.notices) <= set(known.notices)
+
+
+@pytest.mark.parametrize(
+    ("status", "notice"),
+    [
+        ("draft", None),
+        ("Draft ", None),
+        ("active", "The order has another status than draft; it was read as one that is about to be signed."),
+        (None, "The order does not state its status; it was read as one that is about to be signed."),
+        (["draft"], "The order does not state its status; it was read as one that is about to be signed."),
+    ],
+)
+def test_an_order_that_is_no_draft_is_judged_with_a_notice(status: object, notice: str | None) -> None:
+    [known] = triage(request({**order("o1", CASGEVY), "status": status}), None).known
+    assert [n for n in known.notices if "about to be signed" in n] == ([notice] if notice else [])

@@ -295,7 +295,7 @@ def test_a_database_that_is_shared_is_asked_besides_the_file(tmp_path: Path) -> 
 def test_workers_of_the_command_share_what_was_used(
     clients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving(tmp_path, "--workers", "2", COVERAGE_CDS_CLIENTS=str(clients)) as (url, _):
+    with serving(tmp_path, "--workers", "2", settings={"COVERAGE_CDS_CLIENTS": str(clients)}) as (url, _):
         token = good(f"{url}/cds-services")
         statuses = [send(f"{url}/cds-services", token).status for _ in range(20)]
         huge = list(bad_tokens(time.time(), url))

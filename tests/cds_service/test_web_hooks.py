@@ -1,6 +1,5 @@
 import datetime
 import json
-import logging
 import re
 import socket
 from pathlib import Path
@@ -287,17 +286,19 @@ def test_what_may_succeed_later_says_when(client: FlaskClient, reviewed: Review)
 
 
 def test_a_fault_of_ours_tells_nothing_but_its_class_and_that_to_the_log_only(
-    client: FlaskClient, reviewed: Review, caplog: pytest.LogCaptureFixture
+    client: FlaskClient, reviewed: Review, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     reviewed.outcome = LookupError("canary")
 
     response = post(client, json.dumps(hook_body(context=context(userId="canary"))).encode())
 
     assert issue(response, 500)["code"] == "exception"
     assert b"LookupError" not in response.data
-    assert re.search(r"unexpected LookupError at \S+\.py:\d+", caplog.text)
-    assert "canary" not in response.text + caplog.text
+    unexpected, answered = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (unexpected["event"], unexpected["raised"]) == ("unexpected", "LookupError")
+    assert re.fullmatch(r"cds_service\.web\.hooks:\d+", unexpected["at"][-1])
+    assert (answered["event"], answered["status"], answered["level"]) == ("request", 500, "error")
+    assert "canary" not in response.text + str(unexpected) + str(answered)
 
 
 def test_an_answer_that_cannot_be_written_is_a_fault_of_ours(client: FlaskClient, reviewed: Review) -> None:

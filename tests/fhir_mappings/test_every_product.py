@@ -91,7 +91,8 @@ def test_by_its_name(sentence: str, product: Product, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("product", "name"), [p for p in NAMES if p.values[1] not in p.values[0].exact_names]  # type: ignore[union-attr]  # each holds a Product
+    ("product", "name"),
+    [p for p in NAMES if p.values[1] not in p.values[0].exact_names],  # type: ignore[union-attr]  # each holds a Product
 )
 def test_by_its_name_in_any_case_behind_an_unlisted_code(product: Product, name: str) -> None:
     unlisted = {"system": system_uri("hcpcs"), "code": "J3590"}

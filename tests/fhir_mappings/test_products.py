@@ -129,7 +129,10 @@ REST = "shared_names: [], not_approved: [], undetermined: []"
             "None does not say how closely",
         ),
         (
-            "{products: [], not_approved: [], undetermined: [], shared_names: [{products: [z], names: [z], notice: n}]}",
+            (
+                "{products: [], not_approved: [], undetermined: [],"
+                " shared_names: [{products: [z], names: [z], notice: n}]}"
+            ),
             "'z' is no product",
         ),
     ],

@@ -174,7 +174,10 @@ def test_codes_win_over_texts_unless_they_say_less(
     assert therapy(*codings, text=text) == expected
 
 
-BOTH = "The name fits both Zolgensma and Itvisma; the one whose label fits the age was taken. Say which product is ordered."
+BOTH = (
+    "The name fits both Zolgensma and Itvisma; the one whose label fits the age was taken. "
+    "Say which product is ordered."
+)
 
 
 @pytest.mark.parametrize(

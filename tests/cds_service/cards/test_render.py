@@ -112,7 +112,8 @@ class TestSamples:
         for card in cards(name):
             if "extension" not in card:
                 continue
-            shown = [e for c in card["extension"]["coverage-cds.assessment"].get("criteria", ()) for e in c.get("evidence", ())]
+            criteria = card["extension"]["coverage-cds.assessment"].get("criteria", ())
+            shown = [evidence for one in criteria for evidence in one.get("evidence", ())]
             plain_text = outside_code_spans(card["detail"])
             assert [e["reference"] for e in shown if e["reference"] in plain_text] == []
 
@@ -169,11 +170,13 @@ def spoiled(draw: st.DrawFn) -> dict[str, Any]:
 
 class TestHostileText:
     def check(self, body: dict[str, Any]) -> int:
+        refused: list[str] = []
+        found: list[dict[str, Any]] = []
         try:
             found = answered(body)
         except RequestError as error:
-            assert CANARY not in str(error)
-            return 0
+            refused.append(str(error))
+        assert CANARY not in "".join(refused)
         for card in found:
             check(card)
             self.check_canary(card)
@@ -204,7 +207,7 @@ class TestHostileText:
         body = json.loads(sample(name))
         for path in places(name):
             if path[-1] in {"text", "display", "note", "value", "valueString", "description", "name", "title"}:
-                put(body, path, f"{CANARY} ` <b onclick=x> [l](https://e.example) \n\n# \u202e https://e.example {CANARY}")
+                put(body, path, f"{CANARY} ` <b onclick=x> [l](https://e.example) \n\n# \u202e www.e.example {CANARY}")
         self.check(body)
 
     @pytest.mark.parametrize("text", HOSTILE[:-5], ids=repr)

@@ -123,7 +123,9 @@ def test_what_cannot_be_read_does_not_hide_the_code_behind_it() -> None:
 
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.sampled_from(["J3590", HCPCS, "coding"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["system", "code", "coding", "x"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["system", "code", "coding", "x"]), inner)
+    ),
     max_leaves=12,
 )
 

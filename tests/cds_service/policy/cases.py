@@ -197,4 +197,5 @@ def _centre(row: Mapping[str, str]) -> Centre:
     first, last = (datetime.date.fromisoformat(row[name]) if name in row else None for name in ("from", "to"))
     if first is None or set(row) - {"npi", "product", "from", "to", "complete"}:
         raise BadCaseError(f"a centre has npi, product, from, and perhaps to and complete: {dict(row)}")
-    return Centre(Coding("npi", row["npi"]), row["product"], first, last, row.get("complete") == "yes", "a made-up list")
+    identifier, complete = Coding("npi", row["npi"]), row.get("complete") == "yes"
+    return Centre(identifier, row["product"], first, last, complete, "a made-up list")

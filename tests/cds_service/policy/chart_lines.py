@@ -189,7 +189,7 @@ def resource(line: ChartLine, number: int) -> Json:
 
 
 def order_resource(order: ChartLine, on: str) -> Json:
-    """Return the draft order: ``drug`` or ``service`` with ``reason``, ``note``, ``facility`` and a drug's ``route``."""
+    """Return the draft order: ``drug`` or ``service``, its reason, note and facility, and a drug's route."""
     if unknown := set(order) - {"drug", "service", "reason", "note", "route", "facility"}:
         raise BadCaseError(f"an order has no {sorted(unknown)}")
     about: Json = {"id": "order", "status": "draft", "intent": "order", "subject": SUBJECT, "authoredOn": on}

@@ -69,6 +69,8 @@ class TestSilence:
     def test_an_assumption_from_silence_says_from_which_records(self) -> None:
         reason = judged(EXCLUDES, chart()).reason
         assert "the conditions and the procedures were supplied" in reason
+        one_record = criterion(excluded_when=ILL, silence=("patient",))
+        assert "the patient record was supplied" in judged(one_record, chart()).reason
 
     def test_a_finding_that_settles_nothing_is_not_silence(self) -> None:
         assert outcome(EXCLUDES, chart(said("illness", confirmed=False))) == OPEN

@@ -226,13 +226,17 @@ BAD = {
     ),
     "a section without a check": (
         changed("      met_when: {order_is: surgery}\n", ""),
-        f"{FILE}:12: dosage: a criterion either requires or excludes. "
-        "Give `met_when`, or `excluded_when` and `review_when`.",
+        (
+            f"{FILE}:12: dosage: a criterion either requires or excludes. "
+            "Give `met_when`, or `excluded_when` and `review_when`."
+        ),
     ),
     "a section that requires and excludes": (
         changed("      silence: [procedures]", "      met_when: {order_is: surgery}"),
-        f"{FILE}:19: contraindications: a criterion either requires or excludes. "
-        "Give `met_when`, or `excluded_when` and `review_when`.",
+        (
+            f"{FILE}:19: contraindications: a criterion either requires or excludes. "
+            "Give `met_when`, or `excluded_when` and `review_when`."
+        ),
     ),
     "silence for a requirement": (
         changed("{order_is: surgery}", "{order_is: surgery}\n      silence: [conditions]"),
@@ -260,8 +264,10 @@ BAD = {
     ),
     "a number that is neither printed nor assumed": (
         changed("      printed: [12]\n", ""),
-        f"{FILE}:1: indication: the number 12 is neither printed in the policy nor assumed. "
-        "List it under `printed`, or in the `numbers` of an assumption that the criterion assumes.",
+        (
+            f"{FILE}:1: indication: the number 12 is neither printed in the policy nor assumed. "
+            "List it under `printed`, or in the `numbers` of an assumption that the criterion assumes."
+        ),
     ),
     "a printed number that no check uses": (
         changed("[12]", "[12, 18]"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -13,6 +14,7 @@ from cds_service.policy.checks.recorded import Recorded
 from cds_service.policy.document import CriterionResult, SectionName
 from cds_service.policy.evaluate import evaluate
 from cds_service.policy.label import NO_LABELS, Labels, load_label
+from cds_service.policy.labelled import age_fits
 from fhir_mappings.facts import Approval, Facts, Statement
 from tests.cds_service.policy.charts import answered, chart, ordered, said
 from tests.cds_service.policy.documents import KNOWN, criterion, policy
@@ -116,8 +118,8 @@ class TestVersion:
 
     @pytest.mark.parametrize("section", ["indication", "dosage", "forms", "contraindications"])
     def test_an_answer_settles_what_no_label_can(self, section: SectionName) -> None:
-        said_so = {"question": "q", "answers": [answered("q", True, "2026-06-01")], "labels": NO_LABELS}
-        assert judged(section, **said_so).outcome.value == "met"
+        found = judged(section, labels=NO_LABELS, question="q", answers=[answered("q", True, "2026-06-01")])
+        assert found.outcome.value == "met"
 
 
 class TestSections:
@@ -193,3 +195,53 @@ def test_a_criterion_that_points_to_no_label_is_judged_as_it_stands() -> None:
     facts = chart(ILL)
     with_labels, without = (evaluate(policy(rule), facts, labels=labels) for labels in (LABELS, NO_LABELS))
     assert replace(with_labels.results[0]) == without.results[0]
+
+
+class TestAgeFits:
+    """Which of two products with one name fits a patient: by the age limits of the label in force."""
+
+    @pytest.mark.parametrize(
+        ("on", "born", "fits"),
+        [
+            (OLD, "2014-06-30", True),
+            (OLD, "2014-07-01", False),
+            (OLD, "2014-01-01/2014-12-31", True),
+            (OLD, None, True),
+            (NEW, "2024-07-01", True),
+            (NEW, "2024-07-02", False),
+            (BEFORE, "2024-01-01", True),
+        ],
+    )
+    def test_only_a_limit_that_is_certainly_missed_speaks_against_it(
+        self, on: date, born: str | None, fits: bool
+    ) -> None:
+        assert age_fits(chart(as_of=on, born=born), LABELS) is fits
+
+    def test_what_has_no_label_fits_everybody(self) -> None:
+        assert age_fits(chart(), NO_LABELS)
+
+    @pytest.mark.parametrize(
+        ("check", "fits"),
+        [
+            ("{age_under: 12}", False),
+            ("{age_at_least_months: 600}", False),
+            ("{all: [{order_is: surgery}, {all: [{age_under: 12}]}]}", False),
+            ("{any: [{age_under: 12}, {order_is: surgery}]}", True),
+            ("{none: [{age_at_least: 12}]}", True),
+            ("{order_is: surgery}", True),
+        ],
+    )
+    def test_a_limit_counts_where_it_holds_whatever_else_is_so(self, check: str, fits: bool) -> None:
+        old = "{all: [{age_at_least: 12}, {recorded: {kind: current, value_set: illness}}]}\n      assumes: [teens]"
+        numbers = sorted(set(re.findall(r"\b\d+\b", check)))
+        printed = f"\n      printed: [{', '.join(numbers)}]" if numbers else ""
+        assert old in TEXT
+        text = TEXT.replace(old, check + printed).replace("  teens: {text: Teens begin at 12., numbers: [12]}\n", "")
+        labels = Labels({"donislecel": load_label(text, "label.yaml", KNOWN)})
+        assert age_fits(chart(as_of=OLD), labels) is fits
+
+    def test_a_section_that_is_missing_fits_everybody(self) -> None:
+        text = re.sub(r"indication: &indication\n(?: {6}.*\n)+", "indication: {missing: Unseen.}\n", TEXT)
+        text = text.replace("  teens: {text: Teens begin at 12., numbers: [12]}\n", "")
+        labels = Labels({"donislecel": load_label(text, "label.yaml", KNOWN)})
+        assert age_fits(chart(as_of=OLD, born="2026-01-01"), labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,25 +16,21 @@ from fhir_mappings.extract import facts, read_chart
 from fhir_mappings.facts import Order
 from fhir_mappings.products import products
 from tests.cds_service.policy.cases import document, library
-from tests.cds_service.policy.chart_lines import chart_of, order_resource
+from tests.cds_service.policy.chart_lines import ChartLine, chart_of, order_resource
 from tests.cds_service.policy.charts import ALL_RECORDS
 
 POLICY = document("WNC.CP.299_2025-01-01")
-LETTERS: dict[str, SectionName] = {
-    c.id: c.from_label for c in POLICY.criteria.values() if c.from_label is not None
-}
+LETTERS: dict[str, SectionName] = {c.id: c.from_label for c in POLICY.criteria.values() if c.from_label is not None}
 Results = dict[str, CriterionResult]
 
 
-def judged(
-    drug: str, on: str, chart: list[dict[str, Any]], *, born: str, gender: str = "male", **order: str
-) -> Results:
+def judged(drug: str, on: str, chart: Sequence[ChartLine], *, born: str, gender: str = "male", **order: str) -> Results:
     """Return the results for a chart on a service date; nothing else depends on that date."""
     raw = order_resource({"drug": drug, "route": "Intravenous", **order}, on)
     found = orders.read(raw, {})
     assert isinstance(found, Order)
     patient = {"resourceType": "Patient", "id": "p1", "birthDate": born, "gender": gender}
-    record = read_chart(chart_of(chart, raw, [patient], supplied=ALL_RECORDS, missing={}))
+    record = read_chart(chart_of(list(chart), raw, [patient], supplied=ALL_RECORDS, missing={}))
     day = datetime.date.fromisoformat(on)
     return {r.id: r for r in evaluate(POLICY, facts(record, found, day), labels=library().labels).results}
 
@@ -62,11 +59,10 @@ def reasoned(before: Results, after: Results) -> set[str]:
 
 
 class TestCasgevy:
-    CRISES = [
+    CRISES = (
         {"condition": "D57.1", "on": "2020-01-01"},
         *({"condition": "D57.00", "on": f"{month}-10"} for month in ("2025-02", "2025-07", "2025-12", "2026-04")),
-    ]
-    BORN = "2017-03-01"
+    )
 
     @pytest.mark.parametrize(
         ("before", "after", "born", "flips"),
@@ -94,9 +90,9 @@ class TestCasgevy:
 
 
 class TestSkysona:
-    DONOR = [{"condition": "E71.520"}, {"condition": "HLA-matched donor available"}]
+    DONOR = ({"condition": "E71.520"}, {"condition": "HLA-matched donor available"})
 
-    def results(self, chart: list[dict[str, Any]]) -> tuple[Results, Results]:
+    def results(self, chart: Sequence[ChartLine]) -> tuple[Results, Results]:
         one, two = (judged("J3387 Skysona", on, chart, born="2018-01-01") for on in ("2025-08-06", "2025-08-07"))
         return one, two
 
@@ -115,7 +111,7 @@ class TestSkysona:
 
 
 class TestElevidys:
-    CHART = [{"condition": "G71.01"}, {"condition": "Z99.3"}]
+    CHART = ({"condition": "G71.01"}, {"condition": "Z99.3"})
 
     def results(self, first: str, second: str, **more: Any) -> tuple[Results, Results]:
         one, two = (judged("J1413 Elevidys", on, self.CHART, born="2018-01-01", **more) for on in (first, second))
@@ -146,7 +142,8 @@ def told(section: LabelSection) -> tuple[object, ...]:
 @pytest.mark.parametrize("born", ["1980-05-05", "2008-06-15", "2017-03-01", "2024-01-15"])
 def test_no_change_of_a_label_flips_a_letter_whose_section_did_not_change(label: Label, number: int, born: str) -> None:
     old, new = label.versions[number - 1], label.versions[number]
-    [drug] = [f"{one.hcpcs[0]} {one.brand}" if one.hcpcs else one.names[0] for one in products() if one.id == label.product]
+    product = next(one for one in products() if one.id == label.product)
+    drug = f"{product.hcpcs[0]} {product.brand}" if product.hcpcs else product.names[0]
     day_before = (new.first_day - datetime.timedelta(1)).isoformat()
     one, two = (judged(drug, on, [], born=born) for on in (day_before, new.first_day.isoformat()))
     may = {letter for letter, name in LETTERS.items() if told(old.sections[name]) != told(new.sections[name])}

@@ -11,7 +11,7 @@ from cds_service.security.tokens import Refused, Trusted, Verifier
 from tests.cds_service.security.bad_tokens import JKU, bad_tokens
 from tests.cds_service.security.signing import ISSUER, NOW, URL, claims, header, jwks, key, public, signed
 
-VECTOR = json.loads((Path(__file__).parents[2] / "requests/cdshooks-spec-jwt-vector.json").read_text(encoding="utf-8"))
+VECTOR = json.loads(Path(__file__).with_name("cdshooks-spec-jwt-vector.json").read_text(encoding="utf-8"))
 BAD = dict(bad_tokens(NOW, URL))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.policy.checks.status import Attested, StatusNow
 from fhir_mappings.facts import Statement
-from tests.cds_service.policy.charts import chart, references, said
+from tests.cds_service.policy.charts import chart, ordered, references, said
 
 SMOKES = StatusNow(value_set=("yes",), opposite=("no",), unknown=("unknown",), within_months=12)
 PREGNANT = StatusNow(value_set=("yes",), opposite=("no",), within_days=294, onset_within_days=294)
@@ -97,6 +97,18 @@ class TestAttested:
 
     def test_a_plan_is_not_cited(self) -> None:
         assert self.check.evaluate(chart(said("treatment", kind="service-request"))).silent
+
+    def test_what_the_order_says_is_cited_and_decides_nothing(self) -> None:
+        found = self.check.evaluate(chart(order=ordered(says=["treatment"])))
+        assert (found.outcome.value, found.silent) == ("undocumented", False)
+        assert found.reason == "The order says: treatment. Nobody has stated the conclusion."
+        assert references(found.evidence) == ["MedicationRequest/order"]
+
+    def test_order_and_chart_are_cited_together(self) -> None:
+        found = self.check.evaluate(chart(said("treatment", "2024-05-01"), order=ordered(says=["treatment"])))
+        assert found.reason == (
+            "On record: treatment (2024-05-01). The order says: treatment. Nobody has stated the conclusion."
+        )
 
     def test_without_anything_to_cite_it_is_silent(self) -> None:
         assert Attested().evaluate(chart(said("treatment"))).silent
