@@ -20,7 +20,9 @@ MAX_RECORDS = 4_000
 """Records of all answers together: judging as many takes up to a second, when all of them matter."""
 MAX_CALLS = 300
 """Requests sent, second tries and pages among them: ten searches of many pages, and what fifty orders refer to."""
+
 Kind = Literal["bytes", "records", "calls"]
+"""What is counted over all answers of a request."""
 
 GZIP = frozenset({"gzip", "x-gzip"})
 
