@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
@@ -60,14 +60,6 @@ class DateRange:
     def touches(self, first: date, last: date) -> bool:
         """Whether the event possibly lies between two days, both included."""
         return self.first <= last and first <= self.last
-
-    def widened(self, days: int) -> DateRange:
-        """Return the range with the given number of days added at both ends, as far as the calendar goes."""
-        room_before, room_after = (self.first - date.min).days, (date.max - self.last).days
-        return DateRange(
-            self.first - timedelta(min(days, room_before)),
-            self.last + timedelta(min(days, room_after)),
-        )
 
 
 @dataclass(frozen=True, slots=True)
