@@ -299,7 +299,7 @@ class TestServe:
     def test_options_reach_the_server(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         started: list[dict[str, Any]] = []
         monkeypatch.setenv("COVERAGE_CDS_DATA_DIR", str(tmp_path))
-        monkeypatch.setenv("COVERAGE_CDS_RECORD_KEYS", "a key of the tests, long enough to be one")
+        monkeypatch.setenv("COVERAGE_CDS_RECORD_KEYS", "a-key-of-the-tests-that-is-long-enough-for-one")
         monkeypatch.setattr(server.Server, "run", lambda self: started.append(dict(self.cfg.settings)))
 
         printed("serve", "--host", "::1", "--port", "8123", "--workers", "3")
