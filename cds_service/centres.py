@@ -46,12 +46,11 @@ class Centres:
 
     def standing(self, order: Order, day: date) -> CentreStanding:
         """Return how the order's facilities stand in the registry for the ordered product on a day."""
+        shown = tuple(f.evidence for f in order.facilities)
         named = [f for f in order.facilities if f.qualified_for or any(map(_is_right, f.identifiers))]
         if not self.entries and not any(f.qualified_for for f in named):
-            shown = tuple(f.evidence for f in order.facilities)
             return CentreStanding("not-listed", "This deployment has no registry of treatment centres.", shown)
         if not named:
-            shown = tuple(f.evidence for f in order.facilities)
             return CentreStanding("unnamed", "The order names no facility with an NPI or CCN.", shown)
         evidence = tuple(f.evidence for f in named)
         identifiers = {i for f in named for i in f.identifiers if _is_right(i)}

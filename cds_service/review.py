@@ -31,13 +31,12 @@ from fhir_mappings.json_fields import reference_to
 from fhir_mappings.orders import as_product
 
 ALWAYS_NEEDED: frozenset[Records] = frozenset({"patient", "coverage"})
-UNIDENTIFIED = "unidentified-biologic"
 BESIDE_A_THERAPY = frozenset({"fertility-preservation", "medical-transport"})
 """Orders that only matter beside a cell or gene therapy, in the request or in the chart of the last months."""
 BESIDE_MONTHS = 12
+BESIDE_RECORDS: frozenset[Records] = frozenset({"procedures", "medication-requests", "medication-administrations"})
 JUDGING = 0.5
 """Seconds of an answer that no fetching may take: for judging and writing, on a busy machine."""
-BESIDE_RECORDS: frozenset[Records] = frozenset({"procedures", "medication-requests", "medication-administrations"})
 
 
 def new_uuid() -> str:
@@ -103,7 +102,7 @@ def _worth_reading(
     request: HookRequest, known: Sequence[Order], services: Services, reader: Reader | None, today: datetime.date
 ) -> bool:
     """Whether a chart is needed: an unlisted code alone matters only to a payer that covers every product."""
-    if any(order.therapy != UNIDENTIFIED for order in known):
+    if any(order.therapy != products.UNIDENTIFIED for order in known):
         return True
     record = read_chart(prefetch.complete(request, frozenset({"coverage"}), reader))
     return any(_governing(order, record, services.library, _day(order, today)) for order in known)
@@ -177,7 +176,7 @@ def _is_beside_a_therapy(known: Sequence[Order], record: Record, day: datetime.d
 
 def _governing(order: Order, record: Record, library: Library, day: datetime.date) -> Sequence[Selection]:
     selections = library.router.select(record.insurances, order.therapy, day)
-    if order.therapy == UNIDENTIFIED:
+    if order.therapy == products.UNIDENTIFIED:
         return [s for s in selections if isinstance(s, Selected) and s.basis == "member-plan"]
     if order.therapy in BESIDE_A_THERAPY:
         return [s for s in selections if isinstance(s, Selected)]
