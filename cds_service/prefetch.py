@@ -18,7 +18,7 @@ from cds_service.hook_request import HookRequest
 from cds_service.intake import IN_PART, Intake
 from cds_service.same_patient import Person
 from fhir_mappings import facilities
-from fhir_mappings.chart import TYPE_OF, Chart, Resource
+from fhir_mappings.chart import NOT_SENT, TYPE_OF, Chart, Resource
 from fhir_mappings.facts import Records, Unreadable
 
 KEY_OF: Mapping[Records, str] = MappingProxyType(
@@ -48,7 +48,6 @@ TEMPLATES: Mapping[str, str] = MappingProxyType(
 MINIMAL = ("patient", "coverage")
 """The keys of what is looked at for every order that concerns a policy; the rest depends on the policy."""
 
-NOT_SENT = "was not sent"
 MAX_REFERENCES = 20
 """Referenced resources of one type that are looked up for one request, one connection each."""
 

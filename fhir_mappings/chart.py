@@ -28,6 +28,9 @@ TYPE_OF: Mapping[Records, str] = MappingProxyType(
 )
 """The FHIR resource type that each kind of record holds."""
 
+NOT_SENT = "was not sent"
+"""The reason in ``Chart.missing`` for what the EHR left out and nobody fetched."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chart:

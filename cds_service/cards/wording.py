@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from cds_service.policy.document import Assessment, CriterionResult
 from cds_service.policy.evaluate import RECORD_NAMES
 from cds_service.policy.outcome import Outcome
+from fhir_mappings.chart import NOT_SENT
 from fhir_mappings.facts import Facts, Records
 
 SUMMARY_LIMIT = 139
@@ -19,7 +20,6 @@ HEADINGS = {
 }
 ADVICE = "This compares the chart with the policy. It is advice; the payer decides."
 DECEASED = "The patient is recorded as deceased."
-NOT_SENT = "was not sent"
 
 
 def summary(therapy: str, payer: str, policy: str, assessment: Assessment) -> str:
