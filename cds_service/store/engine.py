@@ -48,7 +48,9 @@ def open_engine(settings: Settings, *, writes: bool, pool_size: int = 1) -> Engi
         event.listen(engine, "begin", _immediate if writes else _deferred)
         return engine
     options = {"connect_timeout": _CONNECT, "tcp_user_timeout": _UNHEARD, "application_name": "coverage-cds"}
-    return create_engine(url, pool_size=pool_size, max_overflow=0, connect_args=options)
+    # a reader sees one state of the database from its first query to its last, as in SQLite
+    level = "READ COMMITTED" if writes else "REPEATABLE READ"
+    return create_engine(url, isolation_level=level, pool_size=pool_size, max_overflow=0, connect_args=options)
 
 
 def _sqlite_connected(connection: sqlite3.Connection, _: object) -> None:

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, event, insert, select, text, update
 
 from cds_service.settings import Settings
 from cds_service.store import chain, reading
@@ -43,6 +43,18 @@ def test_records_as_they_were_written_are_right(settings: Settings) -> None:
     assert problems(settings) == []
     with reading.opened(settings) as connection:
         assert [line.split(",")[0] for line in chain.heads(connection)] == ["chain 1: 4 records", "chain 2: 1 records"]
+
+
+def test_records_that_come_while_it_looks_are_no_problem(settings: Settings) -> None:
+    stored(settings, decided(settings))
+    with reading.opened(settings) as connection:
+
+        @event.listens_for(connection, "after_cursor_execute", once=True)
+        def _(*_: object) -> None:
+            stored(settings, decided(settings), decided(settings))
+
+        assert list(chain.verify(connection, keys(settings))) == []
+    assert problems(settings) == []
 
 
 FOURTH = select(decisions.c.writer).where(decisions.c.seq == 4).scalar_subquery()
