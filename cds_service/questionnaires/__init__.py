@@ -1,0 +1,1 @@
+"""FHIR Questionnaires made of the policies' questions: what settles what the chart does not document."""

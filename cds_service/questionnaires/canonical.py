@@ -1,0 +1,22 @@
+"""The names of questionnaires: one for each policy and therapy, with a version (FHIR R4 canonical, ``url|version``)."""
+
+from __future__ import annotations
+
+import re
+
+_NO_ID = re.compile(r"[^A-Za-z0-9.-]")
+
+
+def questionnaire_id(policy_id: str, therapy: str) -> str:
+    """Return the FHIR id: ``CP.MP.250-donislecel``. FHIR allows letters, digits, hyphens and dots, 64 of them."""
+    return _NO_ID.sub("-", f"{policy_id}-{therapy}")[:64]
+
+
+def url(base_url: str, policy_id: str, therapy: str) -> str:
+    """Return where the questionnaire is read, and its canonical URL without a version."""
+    return f"{base_url.rstrip('/')}/fhir/Questionnaire/{questionnaire_id(policy_id, therapy)}"
+
+
+def canonical(base_url: str, policy_id: str, therapy: str, version: str) -> str:
+    """Return the canonical URL with its version."""
+    return f"{url(base_url, policy_id, therapy)}|{version}"

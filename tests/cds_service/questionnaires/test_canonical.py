@@ -1,0 +1,12 @@
+from cds_service.questionnaires.canonical import canonical, questionnaire_id, url
+
+
+def test_a_questionnaire_is_named_for_its_policy_and_therapy() -> None:
+    assert url("https://cds.example/", "CP.MP.250", "donislecel") == (
+        "https://cds.example/fhir/Questionnaire/CP.MP.250-donislecel"
+    )
+    assert canonical("https://cds.example", "CP.MP.250", "donislecel", "2").endswith("CP.MP.250-donislecel|2")
+
+
+def test_ids_hold_only_what_fhir_allows() -> None:
+    assert questionnaire_id("WNC.CP.299", "onasemnogene_iv") == "WNC.CP.299-onasemnogene-iv"
