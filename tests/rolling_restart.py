@@ -55,11 +55,11 @@ class Balancer:
         ready = self._ready
         return ready[next(self._turns) % len(ready)] if ready else None
 
-    def knows(self, url: str, is_ready: bool) -> None:
+    def knows(self, url: str, ready: bool) -> None:
         """Return when it knows that a service is ready, or that it is not."""
         give_up = time.monotonic() + PATIENCE
-        while (url in self._ready) is not is_ready:
-            assert time.monotonic() < give_up, f"{url} is still {'not ' if is_ready else ''}ready"
+        while (url in self._ready) is not ready:
+            assert time.monotonic() < give_up, f"{url} is still {'not ' if ready else ''}ready"
             time.sleep(LOOKS)
 
 
@@ -115,16 +115,16 @@ def restart(settings: Settings, rounds: int) -> tuple[list[str], Counts]:
     try:
         threads[0].start()
         for url in balancer.urls:
-            balancer.knows(url, is_ready=True)
+            balancer.knows(url, ready=True)
         threads += [threading.Thread(target=send, args=(balancer, seen, failed, stop)) for _ in range(CLIENTS)]
         for thread in threads[1:]:
             thread.start()
         for url in balancer.urls * rounds:
             running[url].terminate()
-            balancer.knows(url, is_ready=False)
+            balancer.knows(url, ready=False)
             running[url].wait(timeout=PATIENCE)
             running[url] = start(settings, url)
-            balancer.knows(url, is_ready=True)
+            balancer.knows(url, ready=True)
     finally:
         stop.set()
         for thread in threads[1:]:
