@@ -84,10 +84,10 @@ def start(settings: Settings, port: int, workers: int) -> subprocess.Popen[bytes
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 120
     while time.monotonic() < give_up:
         try:
-            if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=1).ok:
+            if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).ok:
                 return process
         except requests.RequestException:
             time.sleep(0.05)
@@ -131,7 +131,7 @@ def count(settings: Settings, seen: Seen) -> Counts:
     waiting = journal.depth()
     writer = Writer(Database(open_engine(settings, writes=True), keys.current), journal, 1)
     writer.start()
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 300
     while journal.waiting() and time.monotonic() < give_up:
         time.sleep(0.05)
     writer.close()
