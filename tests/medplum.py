@@ -11,6 +11,8 @@ from typing import Any
 
 import requests
 
+from tests.waiting import PATIENCE
+
 FOLDER = Path(__file__).parent / "fhir_server"
 INSTALLS_WITHIN = 300.0
 """Seconds for ``npm ci`` over a slow network."""
@@ -31,12 +33,12 @@ class Medplum:
         """Store resources under their own ids; return the tenant's base URL."""
         for resource in resources:
             url = f"{self.base(tenant)}/{resource['resourceType']}/{resource['id']}"
-            assert self._session.put(url, json=resource, timeout=10).status_code == 200, url
+            assert self._session.put(url, json=resource, timeout=PATIENCE).status_code == 200, url
         return self.base(tenant)
 
     def gives(self, tenant: str, query: str) -> dict[str, Any]:
         """Return the answer to a search or read."""
-        answer = self._session.get(f"{self.base(tenant)}/{query}", timeout=10)
+        answer = self._session.get(f"{self.base(tenant)}/{query}", timeout=PATIENCE)
         assert answer.status_code == 200, query
         body: dict[str, Any] = answer.json()
         return body

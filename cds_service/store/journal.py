@@ -57,7 +57,7 @@ class Journal:
 
     def depth(self) -> int:
         """Return how many lines wait in all files."""
-        return sum(path.read_bytes().count(b"\n") for path in self.folder.glob(f"*{SUFFIX}"))
+        return sum(map(_lines, self.folder.glob(f"*{SUFFIX}")))
 
     def take(self) -> Iterator[Taken]:
         """Yield each file that no living process writes, and this process's own, closed.
@@ -131,6 +131,13 @@ class Journal:
             _write(file, line)
         finally:
             os.close(file)
+
+
+def _lines(path: Path) -> int:
+    try:
+        return path.read_bytes().count(b"\n")
+    except FileNotFoundError:  # another process has stored it meanwhile
+        return 0
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from cds_service.cli import main
 from cds_service.library import POLICIES
 from tests.medplum import Medplum
 from tests.serving import ROOT, serving
+from tests.waiting import LONG
 
 SAMPLES = ROOT / "sample_bundles"
 ONE_EVENT = str(SAMPLES / "lantidra-one-hypoglycemia-event-only.json")
@@ -285,7 +286,7 @@ class TestServe:
     def test_it_prints_its_urls_serves_and_ends_well_when_told_to(self, tmp_path: Path) -> None:
         with serving(tmp_path, "--workers", "2") as (url, process):
             process.send_signal(signal.SIGTERM)
-            out, _ = process.communicate(timeout=40)
+            out, _ = process.communicate(timeout=LONG)
 
         assert out.splitlines()[:2] == [f"CDS Hooks discovery: {url}/cds-services", f"Playground:          {url}/"]
         assert process.returncode == 0
