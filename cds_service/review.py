@@ -192,6 +192,7 @@ def _card(selection: Selection, found: Facts, services: Services, context: rende
         assessment = evaluate(selection.document, found, selection.line, silence, library.labels)
     except Exception as error:  # a policy that fails must be seen on a card, whatever it raised
         log.error("policy failed", policy=selection.document.id, exc_info=error)
+        logs.note(policy_failed=selection.document.id)
         return render.unchecked(selection, found, context)
     return render.assessed(selection, assessment, found, context)
 

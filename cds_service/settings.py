@@ -64,6 +64,25 @@ class Settings(BaseSettings):
         description="Seconds for a whole answer; what is not fetched half a second before is reported as missing.",
     )
     max_body: int = Field(default=2 * 1024 * 1024, gt=0, description="Bytes that a request body may have.")
+    max_at_once: int = Field(
+        default=16,
+        ge=1,
+        le=1000,
+        description="Requests that each worker process answers at the same time; one more is answered 503 at once.",
+    )
+    drain_delay: float = Field(
+        default=2.0,
+        ge=0,
+        le=600,
+        description="Seconds after SIGTERM in which requests are still taken and /readyz says 503, so that load "
+        "balancers send them elsewhere; then what is being answered is finished.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="A secret of 32 characters or more that /metrics wants as a bearer token; without one, /metrics "
+        "is for this machine only.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",),
         description="Origins of browser pages that may call the service; * is every origin. With clients, theirs are "
