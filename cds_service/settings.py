@@ -46,6 +46,11 @@ class Settings(BaseSettings):
         description="Base URLs of the FHIR servers that may be read, with everything under them; plain http only where "
         "written so. With none, only a server on loopback is read. With clients, each client's own count instead.",
     )
+    fhir_ca: Path | None = Field(
+        default=None,
+        description="A PEM file of certificate authorities, such as the hospital's own, that are trusted beside the "
+        "public ones: for FHIR servers, and for the URLs of clients' keys.",
+    )
     prefetch: Literal["minimal", "full"] = Field(
         default="full",
         description="What discovery asks EHRs to send with every order: all records that a policy may need (full), or "
