@@ -147,7 +147,8 @@ class Settings(BaseSettings):
         try:
             if folder is not None:
                 _check_secrets(Path(folder))
-            return cls(**({} if folder is None else {"_secrets_dir": folder}) | values)
+                values["_secrets_dir"] = folder
+            return cls(**values)
         except ValidationError as error:
             problems = [f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
             raise SettingsError("; ".join(problems)) from None
