@@ -56,8 +56,9 @@ class Services:
 
     @classmethod
     def load(cls, settings: Settings) -> Services:
-        """Read the library that the settings name; raises PolicyError when a file in it is not right."""
-        return cls(settings, load_library(settings.policies, settings.payers, settings.centres))
+        """Read what the settings name. Raises PolicyError, SettingsError when a file of it is not right."""
+        library = load_library(settings.policies, settings.payers, settings.centres)
+        return cls(settings, library, connections=Connections(ca=settings.fhir_ca))
 
 
 def answer(
