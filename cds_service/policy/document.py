@@ -94,6 +94,11 @@ class Criterion:
     printed: frozenset[Decimal] = frozenset()
     """The numbers of the checks that the policy itself prints."""
 
+    @property
+    def excludes(self) -> bool:
+        """Whether it says what must not be, rather than what has to be."""
+        return self.met_when is None and (self.from_label is None or self.from_label == "contraindications")
+
     def checks(self) -> tuple[Check, ...]:
         """Return the criterion's checks."""
         return tuple(c for c in (self.met_when, self.excluded_when, self.review_when) if c is not None)
@@ -179,6 +184,14 @@ class PriorAuthorization:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifted:
+    """For members under an age no limit of the policy is final: a rule above it may lift each."""
+
+    under_age: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyDocument:
     """One policy in the version that is in force from ``effective_from``."""
 
@@ -202,6 +215,8 @@ class PolicyDocument:
     product_code: ProductCode | None = None
     prior_authorization: PriorAuthorization | None = None
     """None when the document says nothing of it."""
+
+    lifted: Lifted | None = None
 
     def therapies(self) -> frozenset[str]:
         """Return the therapies that the policy judges or sends elsewhere."""

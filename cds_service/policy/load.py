@@ -17,6 +17,7 @@ from cds_service.policy.document import (
     Elsewhere,
     Joined,
     Letter,
+    Lifted,
     Line,
     Logic,
     Notice,
@@ -45,6 +46,7 @@ _DOCUMENT_KEYS = (
     "notices",
     "conflicts",
     "product_code",
+    "lifted",
     "prior_authorization",
 )
 
@@ -75,6 +77,7 @@ def load_document(text: str, file: str, known: Known) -> PolicyDocument:
         prior_authorization=_authorization(found["prior_authorization"], known)
         if "prior_authorization" in found
         else None,
+        lifted=_lifted(found["lifted"]) if "lifted" in found else None,
     )
     lines = {key: place.line for key, place, _ in found["criteria"].items()} if "criteria" in found else {}
     check_laws(document, lines)
@@ -157,6 +160,11 @@ def _question(key: str, node: Node) -> Question:
 def _product_code(node: Node) -> ProductCode:
     found = node.fields(("instead_of", "text"))
     return ProductCode(frozenset(n.text() for n in found["instead_of"].elements()), found["text"].text())
+
+
+def _lifted(node: Node) -> Lifted:
+    found = node.fields(("under_age", "text"))
+    return Lifted(found["under_age"].count(), found["text"].text())
 
 
 def _authorization(node: Node, known: Known) -> PriorAuthorization:
