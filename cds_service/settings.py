@@ -128,11 +128,26 @@ class Settings(BaseSettings):
         le=2,
         description="Seconds that an answer waits for the database to record it, before the journal takes it.",
     )
+    crd_version: Literal["2.0", "2.1", "2.2"] = Field(
+        default="2.0",
+        description="The version of Da Vinci CRD in which coverage information is written when a request asks for none "
+        "(davinci-crd.requestedVersion).",
+    )
+    speaks_for: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Ids of the payers (payers.yaml) for which this deployment speaks: only for them is an order whose "
+        "criteria are all met told to be covered; else it is conditional.",
+    )
+    mirror_system_actions: bool = Field(
+        default=False,
+        description="Whether system actions also stand under extension.systemActions, where the CDS Hooks Sandbox "
+        "looks for them.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         default="INFO", description="The least severe messages that are logged."
     )
 
-    @field_validator("fhir_servers", "cors_origins", mode="before")
+    @field_validator("fhir_servers", "cors_origins", "speaks_for", mode="before")
     @classmethod
     def _list(cls, value: object) -> object:
         """Split ``a, b``; leave a JSON array to JSON and anything else to the type's own check."""
