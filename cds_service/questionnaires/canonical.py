@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-_NO_ID = re.compile(r"[^A-Za-z0-9.-]")
-
-
-def questionnaire_id(policy_id: str, therapy: str) -> str:
-    """Return the FHIR id: ``CP.MP.250-donislecel``. FHIR allows letters, digits, hyphens and dots, 64 of them."""
-    return _NO_ID.sub("-", f"{policy_id}-{therapy}")[:64]
+from cds_service.policy.questions import questionnaire_id as questionnaire_id
 
 
 def url(base_url: str, policy_id: str, therapy: str) -> str:
