@@ -13,3 +13,11 @@ def url(base_url: str, policy_id: str, therapy: str) -> str:
 def canonical(base_url: str, policy_id: str, therapy: str, version: str) -> str:
     """Return the canonical URL with its version."""
     return f"{url(base_url, policy_id, therapy)}|{version}"
+
+
+def is_served_at(stated: str | None, base_url: str | None) -> bool:
+    """Whether a response that states this canonical URL may answer a questionnaire of the service at ``base_url``.
+
+    Without a public URL of its own (None) a service is reached by several, and the questionnaire's id decides alone.
+    """
+    return stated is None or base_url is None or stated.startswith(f"{base_url.rstrip('/')}/fhir/Questionnaire/")
