@@ -23,6 +23,7 @@ from cds_service.logs import log
 from cds_service.policy.evaluate import evaluate, notices
 from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
+from cds_service.questionnaires.canonical import is_served_at
 from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import Settings
 from cds_service.triage import triage
@@ -164,7 +165,9 @@ def review(
             continue
         order = _fitting(order, record, services.library, day)
         found = facts(record, order, day)
-        found = replace(found, centre=services.library.centres.standing(found.order, day))
+        ours = (a for a in found.attestations if is_served_at(a.questionnaire, services.settings.base_url))
+        centre = services.library.centres.standing(found.order, day)
+        found = replace(found, centre=centre, attestations=tuple(ours))
         for selection in _governing(order, record, services.library, day):
             decision = _decided(selection, found, services, context)
             judged(decision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,6 +65,22 @@ def running() -> Iterator[Medplum]:
         finally:
             medplum.close()
             process.stdin.close()
+
+
+def issues(resources: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return for each resource what Medplum's validator finds wrong with it."""
+    _install()
+    done = subprocess.run(
+        ["node", "validate.mjs"],
+        cwd=FOLDER,
+        input=json.dumps(list(resources)),
+        capture_output=True,
+        text=True,
+        timeout=INSTALLS_WITHIN,
+        check=True,
+    )
+    found: list[list[str]] = json.loads(done.stdout)
+    return found
 
 
 def _install() -> None:
