@@ -28,7 +28,7 @@ def create_app(
     from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
     from cds_service.store.recorder import Recorder
-    from cds_service.web import admission, authentication, cors, errors, hooks, operations, pages, request_log
+    from cds_service.web import admission, authentication, cors, errors, hooks, layout, operations, pages, request_log
     from cds_service.web.readiness import Readiness
 
     settings = settings or Settings.load()
@@ -41,6 +41,7 @@ def create_app(
     app = Flask("cds_service.web", static_folder=None)
     app.url_map.strict_slashes = False
     request_log.register(app, metrics.request)
+    layout.register(app)
     admission.register(app, settings.max_at_once, metrics)
     endpoints = hooks.blueprint(services, settings, recorder, metrics)
     judge = authentication.verifier(clients, settings) if clients else None
