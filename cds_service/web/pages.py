@@ -12,7 +12,7 @@ from jinja2 import StrictUndefined
 from cds_service.library import Library
 from cds_service.policy.document import LINES, PolicyDocument
 from cds_service.policy.evaluate import RECORD_NAMES
-from cds_service.policy_text import logic_in_words
+from cds_service.policy.outline import logic_in_words
 from fhir_mappings import therapies
 
 if TYPE_CHECKING:
