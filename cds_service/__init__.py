@@ -21,7 +21,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
     from cds_service.store.recorder import Recorder
-    from cds_service.web import authentication, cors, errors, hooks, operations, pages, request_log
+    from cds_service.web import authentication, cors, errors, hooks, layout, operations, pages, request_log
 
     settings = settings or Settings.load()
     logs.configure(settings.log_level)
@@ -30,6 +30,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app = Flask("cds_service.web", static_folder=None)
     app.url_map.strict_slashes = False
     request_log.register(app)
+    layout.register(app)
     endpoints = hooks.blueprint(services, settings, recorder)
     clients = load_clients(settings.clients) if settings.clients else ()
     if clients:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, make_response, render_template, request
-from jinja2 import StrictUndefined
 
 from cds_service.library import Library
 from cds_service.policy.document import LINES, PolicyDocument
@@ -15,23 +13,10 @@ from cds_service.policy.evaluate import RECORD_NAMES
 from cds_service.policy.outline import logic_in_words
 from fhir_mappings import therapies
 
-if TYPE_CHECKING:
-    from flask.blueprints import BlueprintSetupState
-
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-}
-
 
 def blueprint(library: Library, base_url: str | None = None) -> Blueprint:
     """Return the pages over a library; ``base_url`` is the service's public URL where it is not the one called."""
     pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
-    pages.record_once(_have_templates_fail_on_unknown_names)
-    pages.after_request(_guarded)
 
     @pages.get("/")
     def start() -> Response:
@@ -53,15 +38,6 @@ def blueprint(library: Library, base_url: str | None = None) -> Blueprint:
         return _page("policy.html", library, policy=version, versions=versions, day=day, begun=begun)
 
     return pages
-
-
-def _have_templates_fail_on_unknown_names(state: BlueprintSetupState) -> None:
-    state.app.jinja_env.undefined = StrictUndefined
-
-
-def _guarded(response: Response) -> Response:
-    response.headers.update(HEADERS)
-    return response
 
 
 def _day(text: str | None) -> datetime.date | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import re
 from dataclasses import dataclass, field, replace
@@ -220,7 +221,7 @@ def test_a_page_is_html_that_runs_nothing_and_loads_only_from_here(browser: Flas
     assert [
         name for _, attributes in page.elements for name in attributes if name.startswith("on") or name == "style"
     ] == []
-    assert [link["href"] for link in page.all("link")] == ["data:,", "/static/pages.css"]
+    assert [link["href"] for link in page.all("link")] == ["/static/icon.svg", "/static/pages.css"]
 
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
@@ -263,8 +264,13 @@ def _luminance(color: str) -> float:
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-@pytest.mark.parametrize("ground", ["page", "raised"])
-@pytest.mark.parametrize("ink", ["text", "quiet", "link"])
+@pytest.mark.parametrize(
+    ("ink", "ground"),
+    [
+        *itertools.product(["text", "quiet", "link", "met", "notmet", "open"], ["page", "raised", "sunken"]),
+        *(("met", "metfield"), ("notmet", "notmetfield"), ("open", "openfield"), ("onlink", "link")),
+    ],
+)
 def test_the_contrast_of_every_text_is_that_of_wcag_aa(
     browser: FlaskClient, scheme: int, ground: str, ink: str
 ) -> None:
@@ -274,6 +280,7 @@ def test_the_contrast_of_every_text_is_that_of_wcag_aa(
     chosen = dict(colors[half * scheme : half * (scheme + 1)])
     dark, light = sorted((_luminance(chosen[ink]), _luminance(chosen[ground])))
 
+    assert len(chosen) == half
     assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
