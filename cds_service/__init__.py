@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(endpoints)
     app.extensions["recorder"] = recorder
     app.register_blueprint(operations.blueprint(settings.data_dir))
-    app.register_blueprint(pages.blueprint(services.library, settings.base_url))
+    app.register_blueprint(pages.blueprint(services.library, settings.base_url, settings.silence))
     errors.register(app)
     cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app

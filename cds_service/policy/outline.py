@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from cds_service.policy.checks import Check, Range
+from cds_service.policy.checks.check import named
 from cds_service.policy.checks.combine import All, FirstDocumented, NoneOf
 from cds_service.policy.checks.combine import Any as AnyOf
 from cds_service.policy.checks.status import Attested
@@ -32,16 +34,26 @@ class Outline:
     words: str
     """The check in words; of joined parts, how they are joined."""
     parts: tuple[Outline, ...] = ()
-    value_sets: tuple[str, ...] = ()
-    """The value sets that the phrase names."""
+    pieces: tuple[tuple[str, str], ...] = ()
+    """The phrase in pieces, each with the value set that it is the title of, else with an empty text."""
 
 
 def outline(check: Check) -> Outline:
     """Return a check as a tree: what joins other checks becomes their parent."""
     join = _JOINS.get(type(check))
     if join is None:
-        return Outline(check.describe(), value_sets=tuple(sorted(check.value_sets())))
+        words = check.describe()
+        return Outline(words, pieces=_pieces(words, check.value_sets()))
     return Outline(join, tuple(outline(part) for part in check.children()))
+
+
+def _pieces(words: str, value_sets: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    titles = {named((name,)): str(name) for name in sorted(value_sets)}
+    if not titles:
+        return ((words, ""),)
+    longest_first = sorted(titles, key=len, reverse=True)
+    found = re.split(f"({'|'.join(map(re.escape, longest_first))})", words)
+    return tuple((text, titles.get(text, "")) for text in found if text)
 
 
 def spelled(check: Check) -> str:

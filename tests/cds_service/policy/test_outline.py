@@ -27,9 +27,21 @@ ADULT = AgeAtLeast(years=18)
 ASKED = Question("q", "Is it so?", within_months=1)
 
 
+def _leaves(found: Outline) -> list[Outline]:
+    return [leaf for part in found.parts for leaf in _leaves(part)] if found.parts else [found]
+
+
 class TestOutline:
     def test_a_check_that_joins_no_others_is_its_words_and_its_value_sets(self) -> None:
-        assert outline(ILL) == Outline("illness is current", value_sets=("illness",))
+        assert outline(ILL) == Outline("illness is current", pieces=(("illness", "illness"), (" is current", "")))
+        assert outline(ADULT).pieces == ((ADULT.describe(), ""),)
+
+    def test_the_title_of_every_value_set_is_found_in_the_words_of_the_library_that_name_it(self) -> None:
+        checks = [c for d in library().documents for k in d.criteria.values() for c in k.checks()]
+        leaves = [leaf for check in checks for leaf in _leaves(outline(check))]
+
+        assert all("".join(text for text, _ in leaf.pieces) == leaf.words for leaf in leaves)
+        assert {name for leaf in leaves for _, name in leaf.pieces if name} >= {"severe-hypoglycemia", "gvhd-acute"}
 
     @pytest.mark.parametrize(
         ("check", "words"),
