@@ -52,7 +52,7 @@ def create_app(
     app.extensions["recorder"], app.extensions["draining"] = recorder, draining
     readiness = Readiness(recorder, draining, judge)
     app.register_blueprint(operations.blueprint(readiness, metrics, recorder, settings.metrics_token))
-    app.register_blueprint(pages.blueprint(services.library, settings.base_url))
+    app.register_blueprint(pages.blueprint(services.library, settings.base_url, settings.silence))
     errors.register(app)
     cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app
