@@ -28,7 +28,7 @@ def create_app(
     from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
     from cds_service.store.recorder import Recorder
-    from cds_service.web import admission, authentication, cors, errors, hooks, operations, pages, request_log
+    from cds_service.web import admission, authentication, cors, errors, hooks, layout, operations, pages, request_log
     from cds_service.web.readiness import Readiness
 
     settings = settings or Settings.load()
@@ -41,6 +41,7 @@ def create_app(
     app = Flask("cds_service.web", static_folder=None)
     app.url_map.strict_slashes = False
     request_log.register(app, metrics.request)
+    layout.register(app)
     admission.register(app, settings.max_at_once, metrics)
     endpoints = hooks.blueprint(services, settings, recorder, metrics)
     judge = authentication.verifier(clients, settings) if clients else None
@@ -51,7 +52,7 @@ def create_app(
     app.extensions["recorder"], app.extensions["draining"] = recorder, draining
     readiness = Readiness(recorder, draining, judge)
     app.register_blueprint(operations.blueprint(readiness, metrics, recorder, settings.metrics_token))
-    app.register_blueprint(pages.blueprint(services.library, settings.base_url))
+    app.register_blueprint(pages.blueprint(services.library, settings.base_url, settings.silence))
     errors.register(app)
     cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app

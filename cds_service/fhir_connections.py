@@ -9,12 +9,14 @@ by its circuit breaker.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -25,10 +27,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from cds_service.circuit_breaker import Breakers, CircuitBreaker
 from cds_service.deadline import Deadline
-from cds_service.errors import CouldNotRetrieve
+from cds_service.errors import CouldNotRetrieve, SettingsError
 from cds_service.security import limits, outbound
 from cds_service.security.limits import Allowance
 from cds_service.security.outbound import Origin, Refused, Server
+from cds_service.settings import PREFIX
 
 MAX_PAUSE = 1.0
 """Seconds of Retry-After that are waited for; a server that asks for more is not asked again."""
@@ -65,10 +68,11 @@ class Fault(CouldNotRetrieve):
 class Connections:
     """The open connections and the circuit breakers of this process, shared by all its requests and threads."""
 
-    def __init__(self, breakers: Breakers[Origin] | None = None) -> None:
+    def __init__(self, breakers: Breakers[Origin] | None = None, ca: Path | None = None) -> None:
+        """Trust the certificate authorities in the PEM file ``ca``, too. Raises SettingsError when it holds none."""
         self.breakers: Breakers[Origin] = Breakers() if breakers is None else breakers
         # An adapter and no session: a session would carry cookies from one patient's request to the next.
-        self._adapter = _Adapter(pool_connections=_SERVERS, pool_maxsize=_KEPT_OPEN)
+        self._adapter = _Adapter(None if ca is None else _trusting(ca))
 
     def visit(self, server: Server, token: str | None, deadline: Deadline) -> Visit:
         """Return what one request uses to read one server. Raises Refused for a token that cannot be sent."""
@@ -290,9 +294,23 @@ class _TlsPool(HTTPSConnectionPool):
 class _Adapter(HTTPAdapter):
     """Sends one request over a connection that is free, and does nothing more: no redirect, cookie, proxy or retry."""
 
+    def __init__(self, trust: ssl.SSLContext | None) -> None:
+        self._trust = trust
+        super().__init__(pool_connections=_SERVERS, pool_maxsize=_KEPT_OPEN)
+
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
+        super().init_poolmanager(*arguments, **options, ssl_context=self._trust)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+def _trusting(ca: Path) -> ssl.SSLContext:
+    """Return what checks certificates by the authorities in a file; requests adds the public ones as it connects."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError:
+        raise SettingsError(f"{PREFIX}FHIR_CA: {ca} holds no certificates in PEM form.") from None
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}FHIR_CA: {ca} cannot be read ({error.strerror}).") from None
 
 
 def _shut(waiting: socket.socket) -> None:

@@ -9,9 +9,11 @@ from typing import Literal
 from flask import Blueprint, Response, request
 
 from cds_service import hook_request, prefetch, review, strict_json
+from cds_service.crd import configuration
 from cds_service.deadline import Deadline
 from cds_service.decision import Decision
 from cds_service.errors import UnknownService
+from cds_service.hook_request import HOOKS, NAMES_ORDERS
 from cds_service.metrics import Metrics
 from cds_service.settings import Settings
 from cds_service.store.recorder import Recorder
@@ -20,8 +22,6 @@ from cds_service.web import authentication, feedback, json_http, request_log
 
 SERVICE = "coverage-criteria"
 """The service's id: its place in the URL and in discovery."""
-
-HOOKS = ("order-sign", "order-select")
 
 _TITLE = "Coverage criteria for cell and gene therapies"
 _DESCRIPTION = (
@@ -43,8 +43,9 @@ def discovery(published: Literal["minimal", "full"] = "full") -> dict[str, objec
                 "title": _TITLE,
                 "description": _DESCRIPTION,
                 "id": SERVICE,
-                "prefetch": dict(prefetch.templates(published)),
+                "prefetch": dict(prefetch.templates(published, names_orders=hook in NAMES_ORDERS)),
                 "usageRequirements": _REQUIREMENTS,
+                "extension": configuration.discovery(),
             }
             for hook in HOOKS
         ]
@@ -68,7 +69,7 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
         # From here on: how slowly a client sends its body must not count against the FHIR server.
         due = Deadline.after(settings.answer_deadline)
         request_log.identify(body, HOOKS)
-        asked = hook_request.read(body, HOOKS)
+        asked = hook_request.read(body, HOOKS, sent)
         today = datetime.now(UTC).astimezone().date()
         url = request.url_root.rstrip("/")
         judged: list[Decision] = []

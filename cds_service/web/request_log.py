@@ -16,6 +16,9 @@ from cds_service.logs import log
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines: always let in, not counted, logged at debug as long as the answer is good."""
 
+INCOMPLETE = ("missing", "drugs_not_read", "orders_not_read")
+"""What is noted of an answer that had to do without something: worth a warning."""
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UUID = re.compile(r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})", re.IGNORECASE)
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
@@ -83,7 +86,7 @@ def _facts(response: Response) -> dict[str, Any]:
 def _log(facts: dict[str, Any]) -> None:
     if facts["status"] >= 500:
         log.error("request", **facts)
-    elif facts["status"] >= 400 or facts.get("missing") or facts.get("drugs_not_read"):
+    elif facts["status"] >= 400 or any(map(facts.get, INCOMPLETE)):
         log.warning("request", **facts)
     elif facts["route"] in QUIET:
         log.debug("request", **facts)

@@ -198,7 +198,7 @@ class TestHostileText:
                 assert allowed.fullmatch(path), path
                 assert "\n" not in value
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(spoiled())
     def test_it_stays_in_code_spans(self, body: dict[str, Any]) -> None:
         self.check(body)
