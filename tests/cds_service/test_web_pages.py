@@ -140,6 +140,8 @@ def test_a_policy_page_leaves_nothing_out(browser: FlaskClient, document: Policy
         *(notice.text for notice in document.notices),
         *(rule.because for rule in document.elsewhere),
         *([document.product_code.text] if document.product_code else []),
+        *([document.prior_authorization.text] if document.prior_authorization else []),
+        *([document.lifted.text] if document.lifted else []),
         *document.not_evaluated.values(),
     ]
 
