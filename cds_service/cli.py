@@ -18,10 +18,11 @@ from cds_service.bundle_request import bringing, is_bundle, request_from
 from cds_service.checking import check_files
 from cds_service.errors import CoverageCdsError, UnusableInput
 from cds_service.hook_request import HOOKS
-from cds_service.library import PAYERS, Library, load_library
+from cds_service.library import PAYERS, Library, known_names, load_file, load_library, load_payers
+from cds_service.policy.difference import difference
 from cds_service.policy.document import PolicyDocument
 from cds_service.policy.errors import PolicyError
-from cds_service.policy_text import describe, describe_for, listing
+from cds_service.policy_text import describe, describe_difference, describe_for, listing
 from cds_service.security import exposure
 from cds_service.security.clients import load_clients, summary
 from cds_service.settings import Settings
@@ -175,6 +176,16 @@ def check(paths: tuple[Path, ...]) -> None:
         sys.exit(2)
     found = ", ".join(f"{count} x {kind}" for kind, count in checked.right.items()) or "No file found"
     click.echo(f"{found}: right.")
+
+
+@policies.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+def diff(old: Path, new: Path) -> None:
+    """Print what the policy file NEW says differently from OLD: criteria, words, checks, numbers, assumptions."""
+    known = known_names(load_payers(Settings.load().payers or PAYERS))
+    before, after = load_file(old, known), load_file(new, known)
+    click.echo(describe_difference(before, after, difference(before, after)))
 
 
 @main.group()

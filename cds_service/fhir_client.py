@@ -62,7 +62,10 @@ class RefusingReader:
 
     def many(self, queries: Iterable[str]) -> Mapping[str, Fetched]:
         """Return the reason for every query."""
-        return {query: Fetched(problem=self.reason) for query in queries}
+        asked = dict.fromkeys(queries)
+        if asked:
+            logs.note(fetched={"refused": 1})
+        return {query: Fetched(problem=self.reason) for query in asked}
 
     def prepare(self, references: Iterable[str]) -> None:
         """Look up nothing."""
@@ -143,7 +146,7 @@ class FhirReader:
         answers = {q: f if q in done else Fetched(list(f.resources), LATE) for q, f in found.items()}
         if len(done) < len(found):
             self._visit.cut()
-        logs.note(fetches=self._visit.sent)
+        logs.note(fetches=self._visit.sent, fetched=self._visit.results())
         return answers
 
     def _collect(self, query: str, into: Fetched) -> None:

@@ -23,6 +23,7 @@ from cds_service.logs import log
 from cds_service.policy.evaluate import evaluate, notices
 from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
+from cds_service.questionnaires.canonical import is_served_at
 from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import Settings
 from cds_service.triage import triage
@@ -58,8 +59,9 @@ class Services:
 
     @classmethod
     def load(cls, settings: Settings) -> Services:
-        """Read the library that the settings name; raises PolicyError when a file in it is not right."""
-        return cls(settings, load_library(settings.policies, settings.payers, settings.centres))
+        """Read what the settings name. Raises PolicyError, SettingsError when a file of it is not right."""
+        library = load_library(settings.policies, settings.payers, settings.centres)
+        return cls(settings, library, connections=Connections(ca=settings.fhir_ca))
 
 
 def answer(
@@ -163,7 +165,9 @@ def review(
             continue
         order = _fitting(order, record, services.library, day)
         found = facts(record, order, day)
-        found = replace(found, centre=services.library.centres.standing(found.order, day))
+        ours = (a for a in found.attestations if is_served_at(a.questionnaire, services.settings.base_url))
+        centre = services.library.centres.standing(found.order, day)
+        found = replace(found, centre=centre, attestations=tuple(ours))
         for selection in _governing(order, record, services.library, day):
             decision = _decided(selection, found, services, context)
             judged(decision)
@@ -217,6 +221,7 @@ def _decided(selection: Selection, found: Facts, services: Services, context: re
         assessment = evaluate(selection.document, found, selection.line, silence, library.labels)
     except Exception as error:  # a policy that fails must be seen on a card, whatever it raised
         log.error("policy failed", policy=selection.document.id, exc_info=error)
+        logs.note(policy_failed=selection.document.id)
         return Decision(render.unchecked(selection, found, context), found, selection.line, selection)
     card = render.assessed(selection, assessment, found, context)
     return Decision(card, found, selection.line, selection, assessment)

@@ -63,6 +63,24 @@ class Assumption:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedDate:
+    """The day that is asked for after a yes."""
+
+    text: str
+    within_months: int | None = None
+    """How long before the service date that day may lie; a yes with another day does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedValue:
+    """The number that is asked for after a yes. It is shown as evidence and decides nothing."""
+
+    text: str
+    unit: str
+    """A UCUM code."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A yes or no question whose answer settles criteria; yes points towards coverage."""
 
@@ -70,6 +88,8 @@ class Question:
     text: str
     within_months: int | None = None
     """How old an answer may be on the service date."""
+    date: AskedDate | None = None
+    value: AskedValue | None = None
 
 
 @dataclass(frozen=True, slots=True)

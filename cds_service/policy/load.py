@@ -12,6 +12,8 @@ from cds_service.policy.document import (
     LINES,
     NEEDED,
     SECTIONS,
+    AskedDate,
+    AskedValue,
     Conflict,
     Criterion,
     Elsewhere,
@@ -153,8 +155,30 @@ def _criterion(key: str, node: Node, known: Known) -> Criterion:
 
 
 def _question(key: str, node: Node) -> Question:
+    found = node.fields(("text",), ("within_months", "date", "value"))
+    return Question(
+        key,
+        found["text"].text(),
+        _months(found),
+        _asked_date(found["date"]) if "date" in found else None,
+        _asked_value(found["value"]) if "value" in found else None,
+    )
+
+
+def _asked_date(node: Node) -> AskedDate:
+    if not node.is_mapping():
+        return AskedDate(node.text())
     found = node.fields(("text",), ("within_months",))
-    return Question(key, found["text"].text(), found["within_months"].count() if "within_months" in found else None)
+    return AskedDate(found["text"].text(), _months(found))
+
+
+def _asked_value(node: Node) -> AskedValue:
+    found = node.fields(("text", "unit"))
+    return AskedValue(found["text"].text(), found["unit"].text())
+
+
+def _months(found: Mapping[str, Node]) -> int | None:
+    return found["within_months"].count() if "within_months" in found else None
 
 
 def _product_code(node: Node) -> ProductCode:

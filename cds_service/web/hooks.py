@@ -14,6 +14,7 @@ from cds_service.deadline import Deadline
 from cds_service.decision import Decision
 from cds_service.errors import UnknownService
 from cds_service.hook_request import HOOKS, NAMES_ORDERS
+from cds_service.metrics import Metrics
 from cds_service.settings import Settings
 from cds_service.store.recorder import Recorder
 from cds_service.store.records import Call
@@ -51,7 +52,7 @@ def discovery(published: Literal["minimal", "full"] = "full") -> dict[str, objec
     }
 
 
-def blueprint(services: review.Services, settings: Settings, recorder: Recorder) -> Blueprint:
+def blueprint(services: review.Services, settings: Settings, recorder: Recorder, metrics: Metrics) -> Blueprint:
     """Return the endpoints, with everything that they use."""
     pages = Blueprint("hooks", __name__)
 
@@ -83,14 +84,16 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder)
         )
         request_log.answered(answer)
         call = Call(asked.hook, asked.hook_instance, asked.patient_id, sent, client=authentication.name_of_caller())
-        recorder.decision(call, answer, judged, (time.perf_counter() - began) * 1000)
+        with metrics.recording.track_inprogress():
+            recorder.decision(call, answer, judged, (time.perf_counter() - began) * 1000)
         return json_http.write(answer)
 
     @pages.post("/cds-services/<service>/feedback")
     def give_feedback(service: str) -> Response:
         _check(service)
         entries = feedback.read(json_http.read(request, settings.max_body))
-        recorder.feedback(service, entries, authentication.name_of_caller())
+        with metrics.recording.track_inprogress():
+            recorder.feedback(service, entries, authentication.name_of_caller())
         return json_http.write({})
 
     return pages
