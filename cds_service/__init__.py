@@ -17,11 +17,12 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     from flask import Flask
 
     from cds_service import logs
+    from cds_service.questionnaires.catalogue import Catalogue
     from cds_service.review import Services
     from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
     from cds_service.store.recorder import Recorder
-    from cds_service.web import authentication, cors, errors, hooks, operations, pages, request_log
+    from cds_service.web import authentication, cors, errors, hooks, operations, pages, questionnaires, request_log
 
     settings = settings or Settings.load()
     logs.configure(settings.log_level)
@@ -32,10 +33,15 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     request_log.register(app)
     endpoints = hooks.blueprint(services, settings, recorder)
     clients = load_clients(settings.clients) if settings.clients else ()
+    catalogue = Catalogue(services.library)
+    packages = questionnaires.packaging(catalogue, services.library, settings, recorder)
     if clients:
         judge = authentication.verifier(clients, settings)
         authentication.require(endpoints, judge, settings.base_url)
+        authentication.require(packages, judge, settings.base_url)
     app.register_blueprint(endpoints)
+    app.register_blueprint(packages)
+    app.register_blueprint(questionnaires.reading(catalogue, settings, recorder))
     app.extensions["recorder"] = recorder
     app.register_blueprint(operations.blueprint(settings.data_dir))
     app.register_blueprint(pages.blueprint(services.library, settings.base_url))

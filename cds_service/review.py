@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
 from cds_service import fhir_client, logs, prefetch
-from cds_service.cards import render, suggestion
+from cds_service.cards import questionnaire, render, suggestion
 from cds_service.deadline import Deadline
 from cds_service.decision import Decision
 from cds_service.fhir_client import Reader
@@ -20,12 +20,13 @@ from cds_service.logs import log
 from cds_service.policy.evaluate import evaluate, notices
 from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
-from cds_service.questionnaires.canonical import is_served_at
+from cds_service.questionnaires import canonical
+from cds_service.questionnaires.build import version_of
 from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import Settings
 from cds_service.triage import triage
 from fhir_mappings import products, therapies
-from fhir_mappings.chart import Chart
+from fhir_mappings.chart import Chart, Resource
 from fhir_mappings.extract import Record, facts, read_chart
 from fhir_mappings.facts import Facts, Order, Records
 from fhir_mappings.json_fields import reference_to
@@ -70,10 +71,12 @@ def answer(
     due: Deadline | None = None,
     judged: Callable[[Decision], object] = id,
     fhir_servers: Sequence[str] | None = None,
+    smart: bool = False,
 ) -> dict[str, Any]:
     """Return the CDS Hooks response, by the time that it is due (the setting's, from now, when not given).
 
-    ``fhir_servers``: those that may be read for who asks, when not the setting's.
+    ``fhir_servers``: those that may be read for who asks, when not the setting's. ``smart``: who asks can launch SMART
+    apps, and this service's form is registered there.
     Every card that assesses an order is handed to ``judged``, with the facts behind it.
     Raises RequestError (400 another patient's data, 412 nothing to go on).
     """
@@ -90,7 +93,7 @@ def answer(
     if found.unread:
         logs.note(drugs_not_read=[reason for _, reason in found.unread])
     context = render.Context(
-        settings.base_url or base_url, services.new_id, therapies.display_name, services.library.payer_name
+        settings.base_url or base_url, services.new_id, therapies.display_name, services.library.payer_name, smart
     )
     unread = [render.unidentified(order, reason, today, context, request.notices) for order, reason in found.unread]
     if not found.known or not _worth_reading(request, found.known, services, reader, today):
@@ -140,13 +143,18 @@ def review(
             continue
         order = _fitting(order, record, services.library, day)
         found = facts(record, order, day)
-        ours = (a for a in found.attestations if is_served_at(a.questionnaire, services.settings.base_url))
+        ours = (a for a in found.attestations if canonical.is_served_at(a.questionnaire, services.settings.base_url))
         centre = services.library.centres.standing(found.order, day)
         found = replace(found, centre=centre, attestations=tuple(ours))
         for selection in _governing(order, record, services.library, day):
             card = _card(selection, found, services, context)
+            asked = _asked(card, selection, found, services.library, context)
+            if asked:
+                card = questionnaire.with_link(card, *asked, context)
             judged(Decision(card, found, selection.line))
             yield card
+            if asked:
+                yield from _task_offered(card, selection, found, chart, asked[0], today, context)
             yield from _code_offered(selection, found, chart, context)
 
 
@@ -199,6 +207,40 @@ def _card(selection: Selection, found: Facts, services: Services, context: rende
     return render.assessed(selection, assessment, found, context)
 
 
+def _asked(
+    card: Mapping[str, Any], selection: Selection, found: Facts, library: Library, context: render.Context
+) -> tuple[str, int] | None:
+    """Return the canonical URL of the questions on what a card leaves open, and how many they are."""
+    if not isinstance(selection, Selected):
+        return None
+    wanted = questionnaire.open_questions(card["extension"]["coverage-cds.assessment"])
+    document, therapy = selection.document, found.order.therapy
+    version = version_of(document, therapy, library.labels, found.as_of, wanted)
+    return (canonical.canonical(context.base_url, document.id, therapy, version), len(wanted)) if version else None
+
+
+def _task_offered(
+    card: Mapping[str, Any],
+    selection: Selection,
+    found: Facts,
+    chart: Chart,
+    asked: str,
+    today: datetime.date,
+    context: render.Context,
+) -> Iterator[dict[str, Any]]:
+    """Yield a card that offers a Task to answer, for a policy that is the member's and not shown for reference."""
+    order = _raw(found.order, chart)
+    if not isinstance(selection, Selected) or selection.basis != "member-plan" or order is None:
+        return
+    wanted = questionnaire.open_questions(card["extension"]["coverage-cds.assessment"])
+    texts = [selection.document.questions[name].text for name in wanted]
+    yield questionnaire.task_offered(card, order, chart.patient_id, asked, texts, today, context)
+
+
+def _raw(order: Order, chart: Chart) -> Resource | None:
+    return next((r for r in chart.draft_orders if reference_to(r) == order.reference), None)
+
+
 def _code_offered(
     selection: Selection, found: Facts, chart: Chart, context: render.Context
 ) -> Iterator[dict[str, Any]]:
@@ -207,7 +249,7 @@ def _code_offered(
     product = products.product(found.order.therapy)
     if asked is None or product is None or not product.hcpcs or selection.payer is None:
         return
-    order = next((r for r in chart.draft_orders if reference_to(r) == found.order.reference), None)
+    order = _raw(found.order, chart)
     changed = suggestion.with_code(order, asked.instead_of, product.hcpcs[0]) if order is not None else None
     if changed is not None:
         yield suggestion.product_code(

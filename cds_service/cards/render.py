@@ -39,6 +39,8 @@ class Context:
     new_id: Callable[[], str]
     therapy_name: Callable[[str], str]
     payer_name: Callable[[str], str]
+    smart: bool = False
+    """Whether the client launches our form as a SMART app."""
 
 
 def assessed(selected: Selected, assessment: Assessment, facts: Facts, context: Context) -> dict[str, Any]:

@@ -40,3 +40,8 @@ def context(**members: Any) -> dict[str, Any]:
         **members,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def assessing(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cards of an answer that assess an order, without those that only suggest something."""
+    return [card for card in answer["cards"] if "extension" in card]
