@@ -53,5 +53,5 @@ def _row(settings: Settings, decision: str) -> RowMapping | None:
     try:
         with opened(settings) as connection:
             return connection.execute(query.where(cards.c.uuid == wanted)).mappings().first()
-    except UnusableInput:
+    except (OSError, UnusableInput):
         raise Unavailable("The record of decisions cannot be read now; please try again later.") from None
