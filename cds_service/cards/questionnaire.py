@@ -8,7 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cds_service.cards.render import TOPIC, Context
+from cds_service.cards.render import Context
+from cds_service.policy.document import Question
+from cds_service.questionnaires.left_open import LeftOpen
 from fhir_mappings.chart import Resource
 from fhir_mappings.json_fields import text
 
@@ -16,12 +18,6 @@ SDC_TEMP = "http://hl7.org/fhir/uv/sdc/CodeSystem/temp"
 LEAD = "What the chart does not document can be stated by a clinician:\n"
 LAUNCH = "/questionnaires/launch"
 """Where a SMART app launch of the form begins."""
-
-
-def open_questions(assessment: Mapping[str, Any]) -> list[str]:
-    """Return the ids of the questions that an assessment names for what is undocumented, in its order."""
-    named = [c.get("question") for c in assessment.get("criteria", []) if c["outcome"] == "undocumented"]
-    return list(dict.fromkeys(question for question in named if question))
 
 
 def with_link(card: dict[str, Any], canonical: str, count: int, context: Context) -> dict[str, Any]:
@@ -46,21 +42,21 @@ def task_offered(
     card: Mapping[str, Any],
     order: Resource,
     patient_id: str,
-    canonical: str,
-    questions: Sequence[str],
+    asked: LeftOpen,
     today: datetime.date,
     context: Context,
 ) -> dict[str, Any]:
     """Return the card that offers a Task to complete the questionnaire on what an assessment left open."""
     held = card["extension"]["coverage-cds.assessment"]
-    payer, count = card["source"]["label"], len(questions)
+    payer, count = card["source"]["label"], len(asked.questions)
+    about = context.about(held["order"])
     lead = f"{context.therapy_name(held['therapy'])}, {held['policy']['id']}"
     return {
         "uuid": context.new_id(),
         "summary": _cut(f"{lead}: {count} open {_questions(count)} can be answered in a form"),
-        "detail": "\n".join([LEAD, *_listed(questions)]),
+        "detail": "\n".join([LEAD, *_listed(asked.questions)]),
         "indicator": "info",
-        "source": {"label": payer, "url": context.base_url, "topic": TOPIC},
+        "source": context.source(payer, "guideline"),
         "suggestions": [
             {
                 "label": "Add a task to answer them",
@@ -69,12 +65,13 @@ def task_offered(
                     {
                         "type": "create",
                         "description": f"A task to complete the questionnaire of {held['policy']['id']}.",
-                        "resource": _task(order, patient_id, canonical, payer, lead, today),
+                        "resource": _task(order, patient_id, asked.canonical, payer, lead, today),
                     }
                 ],
             }
         ],
         "selectionBehavior": "any",
+        **({"extension": dict(about)} if about else {}),
     }
 
 
@@ -113,8 +110,8 @@ def _patient(order: Resource, patient_id: str) -> dict[str, Any]:
     return copy.deepcopy(dict(subject)) if is_reference else {"reference": f"Patient/{patient_id}"}  # type: ignore[arg-type]
 
 
-def _listed(questions: Sequence[str]) -> list[str]:
-    return [f"- {question}" for question in questions]
+def _listed(questions: Sequence[Question]) -> list[str]:
+    return [f"- {question.text}" for question in questions]
 
 
 def _questions(count: int) -> str:

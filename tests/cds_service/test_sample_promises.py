@@ -38,7 +38,9 @@ def cards(bundle: str, services: review.Services) -> list[dict[str, Any]]:
 
 
 def assessments(bundle: str, services: review.Services) -> list[dict[str, Any]]:
-    held = [card["extension"] for card in cards(bundle, services) if "extension" in card]
+    held = [
+        card["extension"] for card in cards(bundle, services) if "coverage-cds.assessment" in card.get("extension", {})
+    ]
     return [extension["coverage-cds.assessment"] for extension in held]
 
 

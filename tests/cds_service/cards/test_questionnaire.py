@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from fhir.resources.R4B.task import Task
 
-from cds_service.cards.questionnaire import open_questions, task_offered, with_link
+from cds_service.cards.questionnaire import task_offered, with_link
 from cds_service.cards.render import Context
+from cds_service.policy.document import Question
+from cds_service.questionnaires.left_open import LeftOpen
 from tests import medplum
 from tests.cds_service.cards.reading import empty_members
 
 BASE = "https://cds.example.org"
 CANONICAL = f"{BASE}/fhir/Questionnaire/P1-donislecel|1.part-2"
+ASKED = LeftOpen(CANONICAL, (Question("q", "Is it so?"), Question("r", "Is it *not*?")))
 ORDER: dict[str, Any] = {
     "resourceType": "MedicationRequest",
     "id": "o1",
@@ -29,17 +32,11 @@ ORDER: dict[str, Any] = {
 
 def context(*, smart: bool = False) -> Context:
     numbers = itertools.count()
-    return Context(BASE, lambda: f"uuid-{next(numbers)}", str.capitalize, str.upper, smart)
+    return Context(BASE, lambda: f"uuid-{next(numbers)}", str.capitalize, str.upper, smart=smart)
 
 
 def card() -> dict[str, Any]:
-    criteria = [
-        {"id": "A", "outcome": "undocumented", "question": "q"},
-        {"id": "B", "outcome": "met", "question": "r"},
-        {"id": "C", "outcome": "undocumented"},
-        {"id": "D", "outcome": "undocumented", "question": "q"},
-    ]
-    held = {"therapy": "donislecel", "policy": {"id": "P1"}, "criteria": criteria}
+    held = {"order": "MedicationRequest/o1", "therapy": "donislecel", "policy": {"id": "P1"}}
     return {
         "uuid": "4f6d0e2c",
         "detail": "The detail.",
@@ -50,8 +47,7 @@ def card() -> dict[str, Any]:
 
 
 def offered(order: dict[str, Any] = ORDER) -> dict[str, Any]:
-    texts = ["Is it so?", "Is it *not*?"]
-    return task_offered(card(), order, "p1", CANONICAL, texts, datetime.date(2026, 11, 20), context())
+    return task_offered(card(), order, "p1", ASKED, datetime.date(2026, 11, 20), context())
 
 
 def task(order: dict[str, Any] = ORDER) -> dict[str, Any]:
@@ -59,11 +55,6 @@ def task(order: dict[str, Any] = ORDER) -> dict[str, Any]:
     [action] = suggestion["actions"]
     found: dict[str, Any] = action["resource"]
     return found
-
-
-def test_a_question_is_open_once_where_its_criteria_are_undocumented() -> None:
-    assert open_questions(card()["extension"]["coverage-cds.assessment"]) == ["q"]
-    assert open_questions({}) == []
 
 
 def test_the_link_to_the_form_stands_beside_the_one_to_the_policy() -> None:
@@ -101,7 +92,7 @@ def test_the_task_is_on_a_card_without_links_and_with_ids_of_its_own() -> None:
 def test_a_long_name_is_cut_to_a_summary_that_cds_hooks_allows() -> None:
     long = card()
     long["extension"]["coverage-cds.assessment"]["therapy"] = "x" * 200
-    found = task_offered(long, ORDER, "p1", CANONICAL, ["?"], datetime.date(2026, 11, 20), context())
+    found = task_offered(long, ORDER, "p1", ASKED, datetime.date(2026, 11, 20), context())
     assert len(found["summary"]) < 140
 
 
