@@ -39,7 +39,9 @@ class WorkerCounts:
         self._taken.discard(place)
 
     def remove(self) -> None:
-        """Remove the folder, at the end of the server."""
+        """Remove the folder, at the end of the server; what this process makes from then on counts for itself."""
+        os.environ.pop(_VARIABLE, None)
+        values.ValueClass = values.get_value_class()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _here(self) -> int:
