@@ -7,25 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 if __package__ in (None, ""):
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import bodies, load  # noqa: E402 - found by the path above when this file is run as a script
+from benchmarks import bodies, load, servers  # noqa: E402 - found by the path above when this file is run as a script
 
 PATH = "/cds-services/coverage-criteria"
 CONNECTIONS = (1, 8)
@@ -53,8 +46,8 @@ def main() -> None:
     orders = {"no policy": bodies.irrelevant(), "Lantidra": bodies.lantidra()}
     with (
         tempfile.TemporaryDirectory() as folder,
-        _server(_floor, folder) as floor,
-        _server(_service, folder) as service,
+        servers.running(_floor, folder) as floor,
+        servers.running(_service, folder) as service,
     ):
         ports = {"floor": floor, "service": service}
         _check(service, orders)
@@ -66,7 +59,7 @@ def main() -> None:
         ]
     print(_table(rows))
     report = {
-        "machine": _machine(),
+        "machine": servers.machine(PACKAGES),
         "seconds": options.seconds,
         "rounds": options.rounds,
         "rows": [asdict(r) for r in rows],
@@ -90,35 +83,6 @@ def _floor(port: int) -> list[str]:
 
 def _service(port: int) -> list[str]:
     return [sys.executable, "-m", "cds_service", "serve", "--workers", "1", "--port", str(port)]
-
-
-@contextmanager
-def _server(command: Callable[[int], list[str]], folder: str) -> Iterator[int]:
-    """Run a server on a free port and yield the port once it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    settings = {"COVERAGE_CDS_DATA_DIR": folder, "COVERAGE_CDS_LOG_LEVEL": "WARNING", "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command(port), cwd=folder, env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(port, process)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=120)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + 120
-    while True:
-        assert process.poll() is None, "a server ended while it was starting"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < give_up, "a server did not start within 120 s"
-            time.sleep(0.05)
-        else:
-            return
 
 
 def _check(service: int, orders: dict[str, bytes]) -> None:
@@ -161,24 +125,6 @@ def _table(rows: Sequence[Row]) -> str:
         for r in rows
     ]
     return "\n".join([head, *lines])
-
-
-def _machine() -> dict[str, object]:
-    return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":
