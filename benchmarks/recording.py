@@ -21,6 +21,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(ROOT))
 
 from benchmarks import bodies, load, servers  # noqa: E402 - found by the path above when this file is run as a script
+from benchmarks.servers import Server  # noqa: E402 - as above
 
 PATH = "/cds-services/coverage-criteria"
 PACKAGES = ("coverage-cds", "flask", "gunicorn", "orjson", "sqlalchemy", "psycopg", "cryptography")
@@ -40,6 +41,10 @@ class Row:
     """Milliseconds."""
     ratio: float
     """Of the throughput without records in the same round."""
+    processor_ms: float
+    """Milliseconds of the processor for one request, over all rounds."""
+    processor_ratio: float
+    """The same without records, as a share of it: what the ratio comes to where nobody has to wait for the disk."""
 
 
 def main() -> None:
@@ -47,12 +52,12 @@ def main() -> None:
     options = _options()
     orders = {"no policy": bodies.irrelevant(), "Lantidra": bodies.lantidra()}
     with ExitStack() as stack:
-        ports = _started(stack, postgres=not options.no_postgres)
+        services = _started(stack, postgres=not options.no_postgres)
         rows = [
             row
             for order, body in orders.items()
             for connections in options.connections
-            for row in _rows(order, body, connections, ports, options)
+            for row in _rows(order, body, connections, services, options)
         ]
     print(_table(rows))
     report = {"machine": servers.machine(PACKAGES), "rounds": options.rounds, "rows": [asdict(row) for row in rows]}
@@ -70,13 +75,13 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _started(stack: ExitStack, *, postgres: bool) -> Mapping[str, int]:
-    """Start the services and return their ports."""
+def _started(stack: ExitStack, *, postgres: bool) -> Mapping[str, Server]:
+    """Start the services and return them by what they record in."""
 
     def folder() -> str:
         return stack.enter_context(tempfile.TemporaryDirectory())
 
-    ports = {
+    found = {
         WITHOUT: stack.enter_context(servers.running(_without, folder())),
         SQLITE: stack.enter_context(servers.running(_service, folder())),
     }
@@ -89,8 +94,8 @@ def _started(stack: ExitStack, *, postgres: bool) -> Mapping[str, int]:
         data = folder()
         upgrade(Settings.load(data_dir=Path(data), database_url=url))
         told = {"COVERAGE_CDS_DATABASE_URL": url}
-        ports[POSTGRESQL] = stack.enter_context(servers.running(_service, data, told))
-    return ports
+        found[POSTGRESQL] = stack.enter_context(servers.running(_service, data, told))
+    return found
 
 
 def _service(port: int) -> list[str]:
@@ -102,30 +107,48 @@ def _without(port: int) -> list[str]:
 
 
 def _rows(
-    order: str, body: bytes, connections: int, ports: Mapping[str, int], options: argparse.Namespace
+    order: str, body: bytes, connections: int, services: Mapping[str, Server], options: argparse.Namespace
 ) -> Iterator[Row]:
-    latencies: dict[str, list[float]] = {records: [] for records in ports}
-    speeds: dict[str, list[float]] = {records: [] for records in ports}
-    for port in ports.values():
-        load.measure(port, PATH, body, connections, min(0.5, options.seconds))
+    latencies: dict[str, list[float]] = {records: [] for records in services}
+    speeds: dict[str, list[float]] = {records: [] for records in services}
+    spent = dict.fromkeys(services, 0.0)
+    for service in services.values():
+        load.measure(service.port, PATH, body, connections, min(0.5, options.seconds))
     for turn in range(options.rounds):
-        for records in list(ports)[:: 1 if turn % 2 == 0 else -1]:
-            found = load.measure(ports[records], PATH, body, connections, options.seconds)
+        for records in list(services)[:: 1 if turn % 2 == 0 else -1]:
+            before = services[records].processor_seconds()
+            found = load.measure(services[records].port, PATH, body, connections, options.seconds)
+            spent[records] += services[records].processor_seconds() - before
             latencies[records] += found
             speeds[records].append(len(found) / options.seconds)
-    for records in ports:
+    each = {records: spent[records] / len(latencies[records]) * 1000 for records in services}
+    for records in services:
         ratios = [own / bare for own, bare in zip(speeds[records], speeds[WITHOUT], strict=True)]
         of_hundred = statistics.quantiles(latencies[records], n=100, method="inclusive")
         p50, p99 = (round(of_hundred[percent - 1] * 1000, 2) for percent in (50, 99))
         speed, ratio = statistics.median(speeds[records]), statistics.median(ratios)
-        yield Row(order, connections, records, round(speed), p50, p99, round(ratio, 2))
+        share = each[WITHOUT] / each[records] if each[records] else 0.0
+        yield Row(
+            order,
+            connections,
+            records,
+            round(speed),
+            p50,
+            p99,
+            round(ratio, 2),
+            round(each[records], 2),
+            round(share, 2),
+        )
 
 
 def _table(rows: list[Row]) -> str:
-    head = "| order | connections | records | requests/s | p50 ms | p99 ms | ratio |\n|---|---|---|---|---|---|---|"
+    head = (
+        "| order | connections | records | requests/s | p50 ms | p99 ms | ratio | processor ms | its ratio |\n"
+        "|---|---|---|---|---|---|---|---|---|"
+    )
     lines = [
         f"| {r.order} | {r.connections} | {r.records} | {r.requests_per_second:,} "
-        f"| {r.p50:.2f} | {r.p99:.2f} | {r.ratio:.2f} |"
+        f"| {r.p50:.2f} | {r.p99:.2f} | {r.ratio:.2f} | {r.processor_ms:.2f} | {r.processor_ratio:.2f} |"
         for r in rows
     ]
     return "\n".join([head, *lines])

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -17,11 +18,32 @@ ROOT = Path(__file__).parents[1]
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    port: int
+    pid: int
+
+    def processor_seconds(self) -> float:
+        """Return the time that the processor has given to the server and its workers so far (Linux; else 0)."""
+        ticks = 0
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                pid, _, fields = status.read_text(encoding="utf-8", errors="replace").partition(" ")
+            except OSError:  # it has ended meanwhile
+                continue
+            _state, parent, *rest = fields.rpartition(")")[2].split()
+            if self.pid in (int(pid), int(parent)):
+                ticks += int(rest[9]) + int(rest[10])  # utime and stime, proc_pid_stat(5)
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def running(
     command: Callable[[int], list[str]], folder: str, settings: Mapping[str, str] = NO_SETTINGS
-) -> Iterator[int]:
-    """Run a server on a free port and yield the port once it answers."""
+) -> Iterator[Server]:
+    """Run a server on a free port and yield it once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -29,7 +51,7 @@ def running(
     process = subprocess.Popen(command(port), cwd=folder, env={**os.environ, **told}, stdout=subprocess.DEVNULL)
     try:
         _wait_for(port, process)
-        yield port
+        yield Server(port, process.pid)
     finally:
         process.terminate()
         process.wait(timeout=120)

@@ -49,8 +49,8 @@ def main() -> None:
         servers.running(_floor, folder) as floor,
         servers.running(_service, folder) as service,
     ):
-        ports = {"floor": floor, "service": service}
-        _check(service, orders)
+        ports = {"floor": floor.port, "service": service.port}
+        _check(service.port, orders)
         rows = [
             row
             for order, body in orders.items()
