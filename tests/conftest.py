@@ -14,7 +14,10 @@ import pytest
 from werkzeug.serving import make_server
 
 from cds_service import create_app
+from cds_service.fhir_connections import Connections
+from cds_service.library import Library
 from cds_service.review import Services
+from cds_service.routing import Payers
 from cds_service.settings import Settings
 from tests import medplum as medplum_server
 from tests import policy_letters
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-NO_LIBRARY = cast("Services", SimpleNamespace(library=None))
+NO_LIBRARY = cast("Services", SimpleNamespace(library=Library((), Payers(())), connections=Connections()))
 """Services for tests of the web alone, which never look into the library."""
 
 

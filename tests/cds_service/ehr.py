@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 class Ehr:
     """Answers GET by exact path and query, ``_count`` left out; what it was asked, with which headers, is kept."""
 
-    def __init__(self, keep_alive: bool = False) -> None:
+    def __init__(self, keep_alive: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, Behaviour] = {}
         self.connections = 0
         self.asked: list[tuple[str, dict[str, str]]] = []
@@ -44,7 +45,10 @@ class Ehr:
             request_queue_size = 64  # the usual 5 makes side-by-side look-ups wait for a second try
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self._server.server_port}/fhir"
+        if tls is not None:
+            # the handshake is the connection's own thread's: one that fails stops no other
+            self._server.socket = tls.wrap_socket(self._server.socket, True, do_handshake_on_connect=False)
+        self.base = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}/fhir"
 
     @contextmanager
     def running(self) -> Iterator[Ehr]:

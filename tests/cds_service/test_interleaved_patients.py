@@ -76,7 +76,7 @@ def _threads_are_not_traced() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_threads_take_turns_often", "_threads_are_not_traced")
 def test_no_answer_holds_anything_of_another_patients(tmp_path: Path) -> None:
-    app = create_app(Settings.load(data_dir=tmp_path, log_level="CRITICAL"))
+    app = create_app(Settings.load(data_dir=tmp_path, log_level="CRITICAL", max_at_once=THREADS))
     sound = {patient: of(patient) for patient in range(PATIENTS)}
     mixed = {patient: of(patient, (patient + 1) % PATIENTS) for patient in range(PATIENTS)}
     turns = [(n % PATIENTS, n // PATIENTS % 10 == 0) for n in range(REQUESTS)]
