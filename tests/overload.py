@@ -27,6 +27,7 @@ from tests import prometheus
 from tests.cds_service.ehr import Ehr, silent
 from tests.faults import SERVICE, url
 from tests.serving import ROOT, serving
+from tests.waiting import PATIENCE, until
 
 SAMPLE = ROOT / "sample_bundles/lantidra-everything-documented.json"
 PROMISED = 0.05
@@ -40,6 +41,7 @@ class Full:
     """A service that is answering as many requests as it does at once, all of them waiting for their chart."""
 
     base: str
+    process: int
     body: dict[str, Any]
     released: threading.Event
     statuses: list[int] = field(default_factory=list)
@@ -47,11 +49,11 @@ class Full:
 
     def once_more(self) -> requests.Response:
         """Send a request too many."""
-        return requests.post(self.base + SERVICE, json=self.body | {"hookInstance": str(uuid4())}, timeout=30)
+        return requests.post(self.base + SERVICE, json=self.body | {"hookInstance": str(uuid4())}, timeout=PATIENCE)
 
     def counts(self) -> dict[str, float]:
         """Return what it has counted so far."""
-        return prometheus.samples(requests.get(f"{self.base}/metrics", timeout=30).text)
+        return prometheus.samples(requests.get(f"{self.base}/metrics", timeout=PATIENCE).text)
 
 
 @contextlib.contextmanager
@@ -65,13 +67,12 @@ def full(folder: Path, at_once: int, log: Any = None) -> Iterator[Full]:
         del body["prefetch"]["conditions"]
         ehr.does(url("conditions", body), silent(ehr))
         told = {} if log is None else {"stderr": log}
-        base, _ = stack.enter_context(serving(folder, settings=settings, **told))
-        found = Full(base, body, ehr.released)
+        base, process = stack.enter_context(serving(folder, settings=settings, **told))
+        found = Full(base, process.pid, body, ehr.released)
         holding = [threading.Thread(target=_hold, args=(found,)) for _ in range(at_once)]
         for thread in holding:
             thread.start()
-        while found.counts()["requests_in_work"] < at_once:
-            time.sleep(0.02)
+        until(lambda: found.counts()["requests_in_work"] == at_once)
         try:
             yield found
         finally:
@@ -98,7 +99,7 @@ def main() -> int:
         refused: list[requests.Response] = []
         for _ in range(chosen.health):
             began = time.perf_counter()
-            assert requests.get(f"{service.base}/healthz", timeout=30).ok
+            assert requests.get(f"{service.base}/healthz", timeout=PATIENCE).ok
             seconds.append(time.perf_counter() - began)
             refused.append(service.once_more())
     turned_away = sum(r.status_code == 503 and "Retry-After" in r.headers for r in refused)

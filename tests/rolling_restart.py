@@ -23,9 +23,10 @@ import requests
 
 from cds_service.bundle_request import request_from
 from cds_service.settings import Settings
-from cds_service.store.migrate import upgrade
-from tests.durability import SAMPLE, SECRET, Counts, Seen, count
+from tests.durability import Counts, count, embedded
 from tests.serving import BIN, environment, free_port
+from tests.under_load import SAMPLE, SECRET, Seen
+from tests.waiting import LONG, PATIENCE, until
 
 SERVICE = "/cds-services/coverage-criteria"
 CLIENTS = 4
@@ -33,7 +34,6 @@ LOOKS = 0.1
 """Seconds between the balancer's looks at /readyz."""
 DRAIN = 3.0
 """Seconds for which a service that will stop goes on: many looks, on a slow machine too."""
-PATIENCE = 60.0
 
 
 @dataclass(slots=True)
@@ -57,16 +57,13 @@ class Balancer:
 
     def knows(self, url: str, ready: bool) -> None:
         """Return when it knows that a service is ready, or that it is not."""
-        give_up = time.monotonic() + PATIENCE
-        while (url in self._ready) is not ready:
-            assert time.monotonic() < give_up, f"{url} is still {'not ' if ready else ''}ready"
-            time.sleep(LOOKS)
+        until(lambda: (url in self._ready) is ready, lambda: f"{url} is still {'not ' if ready else ''}ready")
 
 
 def is_ready(url: str) -> bool:
     """Whether a service says that it is."""
     try:
-        return requests.get(f"{url}/readyz", timeout=2).ok
+        return requests.get(f"{url}/readyz", timeout=PATIENCE).ok
     except requests.RequestException:
         return False
 
@@ -94,16 +91,14 @@ def send(balancer: Balancer, seen: Seen, failed: list[str], stop: threading.Even
         if url is None:
             failed.append("no service was ready")
             return
+        began = time.monotonic()
         try:
-            response = requests.post(url + SERVICE, json=body | {"hookInstance": str(uuid4())}, timeout=30)
-        except requests.RequestException as error:
+            response = requests.post(url + SERVICE, json=body | {"hookInstance": str(uuid4())}, timeout=PATIENCE)
+            seen.note(response, time.monotonic() - began)
+        except (requests.RequestException, ValueError) as error:
             failed.append(type(error).__name__)
-            continue
-        seen.statuses[response.status_code] += 1
-        if response.status_code == 200:
-            seen.acknowledged += [card["uuid"] for card in response.json()["cards"]]
         else:
-            failed.append(str(response.status_code))
+            failed += [] if response.ok else [str(response.status_code)]
 
 
 def restart(settings: Settings, rounds: int) -> tuple[list[str], Counts]:
@@ -122,7 +117,7 @@ def restart(settings: Settings, rounds: int) -> tuple[list[str], Counts]:
         for url in balancer.urls * rounds:
             running[url].terminate()
             balancer.knows(url, ready=False)
-            running[url].wait(timeout=PATIENCE)
+            running[url].wait(timeout=LONG)
             running[url] = start(settings, url)
             balancer.knows(url, ready=True)
     finally:
@@ -133,7 +128,7 @@ def restart(settings: Settings, rounds: int) -> tuple[list[str], Counts]:
         threads[0].join()
         for process in running.values():
             process.terminate()
-            process.wait(timeout=PATIENCE)
+            process.wait(timeout=LONG)
     return failed, count(settings, seen)
 
 
@@ -143,10 +138,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2, help="how often each service is restarted")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings.load(data_dir=Path(folder), record_keys=SECRET)
-        upgrade(settings)
-        failed, counts = restart(settings, chosen.rounds)
-    print(f"{2 * chosen.rounds} restarts: {len(failed)} requests failed {failed[:5] or ''}; {counts}")  # noqa: T201 - a script
+        failed, counts = restart(embedded(Path(folder)), chosen.rounds)
+    print(  # noqa: T201 - a script that prints
+        f"{2 * chosen.rounds} restarts: {len(failed)} requests failed {failed[:5] or ''}; acknowledged "
+        f"{counts.acknowledged}, lost {counts.lost}, doubled {counts.doubled}, chain problems {counts.chain_problems}, "
+        f"slowest answer {counts.slowest * 1000:.0f} ms"
+    )
     return 1 if failed or counts.lost or counts.doubled or counts.chain_problems else 0
 
 

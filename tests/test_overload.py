@@ -15,6 +15,7 @@ import requests
 from tests import prometheus
 from tests.faults import SERVICE
 from tests.overload import Full, full
+from tests.waiting import PATIENCE, until
 
 AT_ONCE = 3
 
@@ -42,7 +43,7 @@ def test_one_request_too_many_is_turned_away(service: Full) -> None:
 
 def test_it_is_turned_away_before_its_body_is_there(service: Full) -> None:
     parts = urlsplit(service.base)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         head = f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 30000\r\n\r\n"
         connection.sendall(head.encode() + b'{"hook')
         told = connection.makefile("rb").read().decode()
@@ -55,7 +56,7 @@ def test_it_is_turned_away_before_its_body_is_there(service: Full) -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_how_it_is_can_be_asked_as_often_as_one_likes(service: Full, path: str) -> None:
     with requests.Session() as session:
-        statuses = {session.get(service.base + path, timeout=30).status_code for _ in range(20)}
+        statuses = {session.get(service.base + path, timeout=PATIENCE).status_code for _ in range(20)}
 
     assert statuses == {200}
     assert service.counts()["requests_in_work"] == AT_ONCE
@@ -64,12 +65,12 @@ def test_how_it_is_can_be_asked_as_often_as_one_likes(service: Full, path: str) 
 
 def test_slow_clients_keep_nobody_from_asking(service: Full) -> None:
     parts = urlsplit(service.base)
-    silent = [socket.create_connection((parts.hostname, parts.port), timeout=30) for _ in range(60)]
+    silent = [socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) for _ in range(60)]
     try:
         for connection in silent[::2]:
             connection.sendall(f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n".encode())
 
-        assert requests.get(f"{service.base}/healthz", timeout=30).ok
+        assert requests.get(f"{service.base}/healthz", timeout=PATIENCE).ok
         assert not service.statuses
     finally:
         for connection in silent:
@@ -81,8 +82,7 @@ def test_when_the_requests_are_answered_there_is_room_again(tmp_path: Path) -> N
         with full(tmp_path, 1, log) as service:
             assert service.once_more().status_code == 503
             service.released.set()
-            while service.counts()["requests_in_work"]:
-                pass
+            until(lambda: not service.counts()["requests_in_work"])
             assert service.once_more().status_code == 200
             assert service.counts()["shed"] == 1
         log.flush()

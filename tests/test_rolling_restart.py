@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cds_service.settings import Settings
-from cds_service.store.migrate import upgrade
-from tests.durability import SECRET
+from tests.durability import embedded
 from tests.rolling_restart import restart
 
 
 def test_no_request_fails_while_services_are_restarted_in_turn(tmp_path: Path) -> None:
-    settings = Settings.load(data_dir=tmp_path, record_keys=SECRET)
-    upgrade(settings)
-
-    failed, counts = restart(settings, 1)
+    failed, counts = restart(embedded(tmp_path), 1)
 
     assert failed == []
     assert (counts.lost, counts.doubled, counts.chain_problems) == (0, 0, 0)

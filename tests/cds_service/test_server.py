@@ -7,8 +7,7 @@ import os
 import signal
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -21,10 +20,10 @@ from tests import prometheus
 from tests.faults import SERVICE
 from tests.overload import full
 from tests.serving import ROOT, serving
+from tests.under_load import children
+from tests.waiting import PATIENCE, until
 
 HOOK = 'requests{hook="order-sign", method="POST", route="/cds-services/<service>", status="200"}'
-PATIENCE = 30.0
-"""Seconds after which something that has to happen has not, on a slow machine."""
 
 
 @pytest.fixture
@@ -43,33 +42,22 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     assert list(folder.glob("coverage-cds-*")) == []
 
 
-def children(process: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-
-
 def counts(url: str) -> dict[str, float]:
-    return prometheus.samples(requests.get(f"{url}/metrics", timeout=30).text)
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < give_up, "it did not come to be"
-        time.sleep(0.05)
+    return prometheus.samples(requests.get(f"{url}/metrics", timeout=PATIENCE).text)
 
 
 def test_whichever_worker_is_asked_tells_the_counts_of_all(tmp_path: Path, body: dict[str, object]) -> None:
     with serving(tmp_path, "--workers", "3") as (url, process):
         # a connection for each request, so that all workers get some
-        assert {requests.post(url + SERVICE, json=body, timeout=30).status_code for _ in range(30)} == {200}
+        assert {requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code for _ in range(30)} == {200}
         assert {counts(url)[HOOK] for _ in range(10)} == {30}
         assert counts(url)['outcomes{outcome="met", policy="CP.MP.250"}'] == 30
         assert counts(url)['records{way="database"}'] == 30
 
         first, *_ = workers = children(process.pid)
         os.kill(first, signal.SIGKILL)
-        eventually(lambda: len(now := children(process.pid)) == 3 and now != workers)
-        assert {requests.post(url + SERVICE, json=body, timeout=30).status_code for _ in range(30)} == {200}
+        until(lambda: len(now := children(process.pid)) == 3 and now != workers)
+        assert {requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code for _ in range(30)} == {200}
 
         assert {counts(url)[HOOK] for _ in range(10)} == {60}
         assert counts(url)["requests_in_work"] == 0
@@ -77,7 +65,7 @@ def test_whichever_worker_is_asked_tells_the_counts_of_all(tmp_path: Path, body:
 
 def test_what_a_worker_was_doing_when_it_died_is_no_longer_in_work(tmp_path: Path) -> None:
     with full(tmp_path, 2) as service:
-        [worker] = (pid for parent in children(os.getpid()) for pid in children(parent))
+        [worker] = children(service.process)
         os.kill(worker, signal.SIGKILL)
 
         def is_back() -> bool:
@@ -86,7 +74,7 @@ def test_what_a_worker_was_doing_when_it_died_is_no_longer_in_work(tmp_path: Pat
             except requests.ConnectionError:
                 return False
 
-        eventually(is_back)
+        until(is_back)
     assert service.statuses == [0, 0]
 
 
@@ -95,11 +83,11 @@ def test_a_service_that_is_told_to_stop_says_so_and_goes_on_for_a_while(
 ) -> None:
     with serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "60"}) as (url, process):
         process.terminate()
-        eventually(lambda: requests.get(f"{url}/readyz", timeout=30).status_code == 503)
+        until(lambda: requests.get(f"{url}/readyz", timeout=PATIENCE).status_code == 503)
 
-        assert requests.get(f"{url}/readyz", timeout=30).json()["reasons"].keys() == {"service"}
-        assert requests.get(f"{url}/healthz", timeout=30).status_code == 200
-        assert requests.post(url + SERVICE, json=body, timeout=30).status_code == 200
+        assert requests.get(f"{url}/readyz", timeout=PATIENCE).json()["reasons"].keys() == {"service"}
+        assert requests.get(f"{url}/healthz", timeout=PATIENCE).status_code == 200
+        assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
         assert process.poll() is None
 
         process.terminate()  # a second time: now
@@ -111,10 +99,10 @@ def test_answers_of_a_service_that_will_stop_are_the_last_of_their_connections(t
         serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "60"}) as (url, process),
         requests.Session() as session,
     ):
-        assert session.get(f"{url}/healthz", timeout=30).headers["Connection"] == "keep-alive"
+        assert session.get(f"{url}/healthz", timeout=PATIENCE).headers["Connection"] == "keep-alive"
         process.terminate()
 
-        eventually(lambda: session.get(f"{url}/healthz", timeout=30).headers["Connection"] == "close")
+        until(lambda: session.get(f"{url}/healthz", timeout=PATIENCE).headers["Connection"] == "close")
         process.terminate()
 
 
@@ -127,29 +115,28 @@ def test_it_ends_by_itself_after_the_delay(tmp_path: Path) -> None:
 
 def test_a_request_in_work_is_answered_before_the_end(tmp_path: Path) -> None:
     with full(tmp_path, 1) as service:
-        [parent] = children(os.getpid())
-        os.kill(parent, signal.SIGTERM)
+        os.kill(service.process, signal.SIGTERM)
         parts = urlsplit(service.base)
 
         def is_closed() -> bool:
             with socket.socket() as connection:
                 return connection.connect_ex((parts.hostname, parts.port)) != 0
 
-        eventually(is_closed)
+        until(is_closed)
         assert service.statuses == []
         service.released.set()
-        eventually(lambda: service.statuses == [200])
+        until(lambda: service.statuses == [200])
 
 
 def test_the_workers_of_a_new_generation_take_over(tmp_path: Path, body: dict[str, object]) -> None:
     with serving(tmp_path, "--workers", "2") as (url, process):
-        assert requests.post(url + SERVICE, json=body, timeout=30).status_code == 200
+        assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
         before = children(process.pid)
 
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: len(now := children(process.pid)) == 2 and not set(now) & set(before))
+        until(lambda: len(now := children(process.pid)) == 2 and not set(now) & set(before))
 
-        assert requests.post(url + SERVICE, json=body, timeout=30).status_code == 200
+        assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
         assert counts(url)[HOOK] == 2
 
 
