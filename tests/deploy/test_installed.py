@@ -23,7 +23,8 @@ import pytest
 import requests
 
 from tests.deploy import dockerfile
-from tests.serving import ROOT, STARTS_WITHIN, environment, free_port
+from tests.serving import ROOT, environment, free_port
+from tests.waiting import PATIENCE
 
 PACKAGES = ("cds_service", "fhir_mappings")
 SAMPLE = ROOT / "sample_bundles/lantidra-one-hypoglycemia-event-only.json"
@@ -133,7 +134,7 @@ def served(installed: Installed) -> Iterator[str]:
     process = installed.start("coverage-cds", "serve", "--port", str(port), "--workers", "2")
     url = f"http://127.0.0.1:{port}"
     try:
-        give_up = time.monotonic() + 2 * STARTS_WITHIN
+        give_up = time.monotonic() + PATIENCE
         while True:
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < give_up
