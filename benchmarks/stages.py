@@ -76,7 +76,7 @@ class Clock:
 
 
 def measure(kind: bodies.Kind, requests: int) -> dict[str, float]:
-    """Return the median microseconds of processor time that each stage of one request takes, and the floor."""
+    """Return the microseconds of processor time (lowest decile) that each stage of one request takes, and the floor."""
     with tempfile.TemporaryDirectory() as folder, _application(folder) as (app, clock):
         bodies_sent = kind.requests()
         for _ in range(20):
@@ -97,7 +97,8 @@ def measure(kind: bodies.Kind, requests: int) -> dict[str, float]:
             _call(floor, body)
             found[FLOOR].append(time.thread_time() - began)
         gc.unfreeze()
-    return {name: round(statistics.median(took) * 1e6, 1) for name, took in found.items()}
+    # the lowest decile: what else the machine does only ever adds time
+    return {name: round(statistics.quantiles(took, n=10)[0] * 1e6, 1) for name, took in found.items()}
 
 
 @contextmanager
