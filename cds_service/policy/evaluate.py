@@ -173,7 +173,9 @@ def _answers(question: Question, facts: Facts, since: date | None) -> list[Attes
 
 
 def _assumptions(criterion: Criterion, known: Mapping[str, Assumption], finding: Finding) -> tuple[str, ...]:
-    read = [known[name].text for name in criterion.assumes]
+    read = tuple(known[name].text for name in criterion.assumes)
+    if not finding.unverified:
+        return read
     codes = [
         f"Found by a code of the value set {name} that was not verified against a published source."
         for name in sorted(finding.unverified & _value_sets(criterion))
