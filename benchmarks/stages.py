@@ -41,7 +41,7 @@ STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("record: made and sealed", ("cds_service.store.recorder:decision_entry",)),
     ("record: stored", ("cds_service.store.writer:Writer.put",)),
     ("JSON of the answer", ("cds_service.web.json_http:write",)),
-    ("log", ("cds_service.web.request_log:_begin", "cds_service.web.request_log:_end")),
+    ("log", ("cds_service.web.request_log:_begin", "cds_service.web.request_log:_log")),
 )
 REST = "Flask and everything else"
 FLOOR = "the floor, all of it"

@@ -64,6 +64,24 @@ class Assumption:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedDate:
+    """The day that is asked for after a yes."""
+
+    text: str
+    within_months: int | None = None
+    """How long before the service date that day may lie; a yes with another day does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedValue:
+    """The number that is asked for after a yes. It is shown as evidence and decides nothing."""
+
+    text: str
+    unit: str
+    """A UCUM code."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A yes or no question whose answer settles criteria; yes points towards coverage."""
 
@@ -71,6 +89,8 @@ class Question:
     text: str
     within_months: int | None = None
     """How old an answer may be on the service date."""
+    date: AskedDate | None = None
+    value: AskedValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +114,11 @@ class Criterion:
     assumes: tuple[str, ...] = ()
     printed: frozenset[Decimal] = frozenset()
     """The numbers of the checks that the policy itself prints."""
+
+    @property
+    def excludes(self) -> bool:
+        """Whether it says what must not be, rather than what has to be."""
+        return self.met_when is None and (self.from_label is None or self.from_label == "contraindications")
 
     def checks(self) -> tuple[Check, ...]:
         """Return the criterion's checks."""
@@ -165,6 +190,28 @@ class ProductCode:
     text: str
 
 
+PriorAuthorizationNeeded = Literal["auth-needed", "no-auth"]
+"""What a policy can say of prior authorization, by the codes of Da Vinci CRD."""
+NEEDED: tuple[PriorAuthorizationNeeded, ...] = get_args(PriorAuthorizationNeeded)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorAuthorization:
+    """What the policy says about asking the payer first, and for which therapies (None: all that it judges)."""
+
+    needed: PriorAuthorizationNeeded
+    text: str
+    therapies: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """For members under an age no limit of the policy is final: a rule above it may lift each."""
+
+    under_age: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
     """One policy in the version that is in force from ``effective_from``."""
@@ -187,6 +234,10 @@ class PolicyDocument:
     notices: tuple[Notice, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     product_code: ProductCode | None = None
+    prior_authorization: PriorAuthorization | None = None
+    """None when the document says nothing of it."""
+
+    lifted: Lifted | None = None
     _applicable: Mapping[str, tuple[Criterion, ...]] = field(init=False, repr=False, compare=False)
     _records: Mapping[str, frozenset[Records]] = field(init=False, repr=False, compare=False)
 
@@ -205,6 +256,11 @@ class PolicyDocument:
     def section_for(self, therapy: str) -> Section | None:
         """Return the section that judges the therapy."""
         return next((s for s in self.sections if therapy in s.therapies), None)
+
+    def authorization_of(self, therapy: str) -> PriorAuthorization | None:
+        """Return what the policy says about prior authorization of the therapy; None when it says nothing."""
+        said = self.prior_authorization
+        return said if said and (said.therapies is None or therapy in said.therapies) else None
 
     def applicable(self, therapy: str) -> tuple[Criterion, ...]:
         """Return the criteria that apply to the therapy, in the policy's order."""
