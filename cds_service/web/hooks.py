@@ -81,6 +81,7 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
             due=due,
             judged=judged.append,
             fhir_servers=authentication.servers_of_caller(),
+            smart=authentication.launches_smart_apps(),
         )
         request_log.answered(answer)
         call = Call(asked.hook, asked.hook_instance, asked.patient_id, sent, client=authentication.name_of_caller())
