@@ -58,7 +58,7 @@ def read(client: FlaskClient) -> dict[str, float]:
 
 
 def test_a_call_is_counted_by_all_that_its_log_line_says(tmp_path: Path) -> None:
-    settings = Settings.load(data_dir=tmp_path)
+    settings = Settings.load(data_dir=tmp_path, commit_wait=2)
     client = create_app(settings, review.Services(settings, library())).test_client()
     before = read(client)
 
