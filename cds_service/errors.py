@@ -7,6 +7,8 @@ CoverageCdsError
 │   ├── WrongHook           400 a hook that the service is not for
 │   ├── WrongPatient        400 data of another patient
 │   ├── NotFeedback         400 JSON, but not CDS Hooks feedback
+│   ├── NotParameters       400 JSON, but not the Parameters of the operation
+│   ├── NotFound            404 no questionnaire or decision of this name
 │   ├── NothingToGoOn       412 neither the Patient nor any clinical record could be had
 │   ├── TooLarge            413 a body over the limit
 │   ├── WrongMediaType      415 not sent as JSON
@@ -71,6 +73,17 @@ class WrongPatient(RequestError):  # noqa: N818 - as above
 
 class NotFeedback(RequestError):  # noqa: N818 - as above
     """The body is JSON, but not CDS Hooks feedback."""
+
+
+class NotParameters(RequestError):  # noqa: N818 - as above
+    """The body is JSON, but not the FHIR Parameters that the operation takes."""
+
+
+class NotFound(RequestError):  # noqa: N818 - as above
+    """There is no questionnaire, or no decision, of the name in the URL."""
+
+    status = 404
+    code = "not-found"
 
 
 class UnknownService(RequestError):  # noqa: N818 - as above

@@ -78,7 +78,11 @@ class Seen:
     log: str = field(repr=False)
 
     def assessments(self) -> list[dict[str, Any]]:
-        return [card["extension"]["coverage-cds.assessment"] for card in self.body.get("cards", ())]
+        return [
+            card["extension"]["coverage-cds.assessment"]
+            for card in self.body.get("cards", ())
+            if "coverage-cds.assessment" in card.get("extension", {})
+        ]
 
     def criteria(self, outcome: str) -> list[str]:
         return [c["id"] for a in self.assessments() for c in a.get("criteria", ()) if c["outcome"] == outcome]
