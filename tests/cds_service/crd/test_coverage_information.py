@@ -24,6 +24,7 @@ from tests.cds_service.crd.asking import (
     sample,
 )
 from tests.cds_service.crd.guide import informations, problems, told
+from tests.cds_service.examples import assessing
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -44,7 +45,7 @@ def test_every_order_that_concerns_a_policy_is_told_of_once_for_each_coverage(na
         if ("coverage" in body["prefetch"])
         else []
     )
-    judged = {card["extension"]["coverage-cds.assessment"]["order"] for card in found["cards"] if "extension" in card}
+    judged = {card["extension"]["coverage-cds.assessment"]["order"] for card in assessing(found)}
 
     acted = {f"{a['resource']['resourceType']}/{a['resource']['id']}": a for a in found.get("systemActions", [])}
 
