@@ -21,7 +21,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
     from cds_service.store.recorder import Recorder
-    from cds_service.web import authentication, cors, errors, hooks, layout, operations, pages, request_log
+    from cds_service.web import authentication, cors, errors, hooks, layout, operations, pages, playground, request_log
 
     settings = settings or Settings.load()
     logs.configure(settings.log_level)
@@ -39,7 +39,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(endpoints)
     app.extensions["recorder"] = recorder
     app.register_blueprint(operations.blueprint(settings.data_dir))
-    app.register_blueprint(pages.blueprint(services.library, settings.base_url))
+    app.register_blueprint(pages.blueprint(services.library))
+    app.register_blueprint(playground.blueprint(settings, needs_token=bool(clients)))
     errors.register(app)
     cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app

@@ -6,7 +6,7 @@ from flask import Flask, Response, current_app, request
 from jinja2 import StrictUndefined
 
 NAVIGATION = (
-    ("Playground", "pages.start"),
+    ("Playground", "playground.start"),
     ("Policies", "pages.policies"),
     ("Therapies", "pages.therapies"),
     ("Decisions", "decisions.listing"),

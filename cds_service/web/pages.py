@@ -1,4 +1,4 @@
-"""Pages for people: the start page, and the policies as people read them. No script, nothing from elsewhere."""
+"""Pages for people: the policies as people read them. No script, nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ from cds_service.policy_text import logic_in_words
 from fhir_mappings import therapies
 
 
-def blueprint(library: Library, base_url: str | None = None) -> Blueprint:
-    """Return the pages over a library; ``base_url`` is the service's public URL where it is not the one called."""
+def blueprint(library: Library) -> Blueprint:
+    """Return the pages over a library."""
     pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
-
-    @pages.get("/")
-    def start() -> Response:
-        return _page("start.html", library, base_url=base_url or request.url_root.rstrip("/"))
 
     @pages.get("/policies")
     def policies() -> Response:
