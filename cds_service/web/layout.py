@@ -45,7 +45,8 @@ def _is_under(path: str, part: str) -> bool:
 
 
 def _guarded(response: Response) -> Response:
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.mimetype:  # whatever has a type has content that could be taken for another
+        response.headers["X-Content-Type-Options"] = "nosniff"
     if response.mimetype == "text/html":
         response.headers.update(HEADERS)
     return response
