@@ -14,6 +14,7 @@ CoverageCdsError
 │   ├── WrongMediaType      415 not sent as JSON
 │   ├── Unprocessable       422 readable, but against a rule
 │   └── Unavailable         503 cannot be done now; worth trying again
+│       └── Overloaded      503 too much is being done already
 ├── FhirError                   the EHR's FHIR server
 │   └── CouldNotRetrieve        a record could not be had from it
 ├── UnusableInput               a file or an argument of the command line that cannot be used
@@ -125,16 +126,24 @@ class Unavailable(RequestError):  # noqa: N818 - as above
     """Seconds after which a client may try again."""
 
 
+class Overloaded(Unavailable):
+    """As many requests are being answered as this process answers at the same time."""
+
+    code = "throttled"
+    retry_after = 1
+
+
 class FhirError(CoverageCdsError):
     """Something about the EHR's FHIR server."""
 
 
 class CouldNotRetrieve(FhirError):  # noqa: N818 - as above
-    """A record could not be had; ``reason`` says why, in our words."""
+    """A record could not be had; ``reason`` says why, in our words; ``result`` is how the fetch is counted."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, result: str = "unusable") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.result = result
 
 
 class UnusableInput(CoverageCdsError):  # noqa: N818 - named for what was given

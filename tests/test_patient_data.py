@@ -25,6 +25,7 @@ from tests.cds_service.ehr import Ehr
 from tests.cds_service.examples import bundle, resource
 from tests.faults import FAULTS, MARK, PATIENT, SERVICE, Fault, observe, sample, works
 from tests.serving import BIN, environment, free_port, serving
+from tests.waiting import LONG, PATIENCE
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -299,7 +300,7 @@ def test_settings_that_cannot_be_used_are_named_without_their_values(settings: d
     made = environment() | {f"COVERAGE_CDS_{name}": value for name, value in settings.items()}
     serve = [str(BIN / "coverage-cds"), "serve", f"--port={free_port()}"]
 
-    done = subprocess.run(serve, cwd=tmp_path, env=made, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(serve, cwd=tmp_path, env=made, capture_output=True, text=True, timeout=LONG, check=False)
 
     assert done.returncode == 2
     assert all(f"COVERAGE_CDS_{name}" in done.stderr for name in settings)
@@ -333,8 +334,8 @@ def test_the_server_that_is_shipped_tells_nothing_either(
         )
         made = body(fhirServer=ehr.base)
         works(ehr, made, made["prefetch"].pop("conditions"))
-        assert requests.post(url + SERVICE, json=made, headers=HEADERS, timeout=10).status_code == 200
-        assert requests.post(url + SERVICE, data=MARK, headers=HEADERS, timeout=10).status_code == 400
+        assert requests.post(url + SERVICE, json=made, headers=HEADERS, timeout=PATIENCE).status_code == 200
+        assert requests.post(url + SERVICE, data=MARK, headers=HEADERS, timeout=PATIENCE).status_code == 400
         answers = [(name, said(url, text)) for name, text in NOT_HTTP.items()]
     written = log.read_text(encoding="utf-8")
 
@@ -351,7 +352,7 @@ def test_the_server_that_is_shipped_tells_nothing_either(
 def said(url: str, text: str) -> str:
     """Return what the server answers to some bytes."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall(text.encode())
         connection.shutdown(socket.SHUT_WR)
         return connection.makefile("rb").read().decode()

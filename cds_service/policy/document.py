@@ -63,6 +63,24 @@ class Assumption:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedDate:
+    """The day that is asked for after a yes."""
+
+    text: str
+    within_months: int | None = None
+    """How long before the service date that day may lie; a yes with another day does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedValue:
+    """The number that is asked for after a yes. It is shown as evidence and decides nothing."""
+
+    text: str
+    unit: str
+    """A UCUM code."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A yes or no question whose answer settles criteria; yes points towards coverage."""
 
@@ -70,6 +88,8 @@ class Question:
     text: str
     within_months: int | None = None
     """How old an answer may be on the service date."""
+    date: AskedDate | None = None
+    value: AskedValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +113,11 @@ class Criterion:
     assumes: tuple[str, ...] = ()
     printed: frozenset[Decimal] = frozenset()
     """The numbers of the checks that the policy itself prints."""
+
+    @property
+    def excludes(self) -> bool:
+        """Whether it says what must not be, rather than what has to be."""
+        return self.met_when is None and (self.from_label is None or self.from_label == "contraindications")
 
     def checks(self) -> tuple[Check, ...]:
         """Return the criterion's checks."""
@@ -179,6 +204,14 @@ class PriorAuthorization:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifted:
+    """For members under an age no limit of the policy is final: a rule above it may lift each."""
+
+    under_age: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyDocument:
     """One policy in the version that is in force from ``effective_from``."""
 
@@ -202,6 +235,8 @@ class PolicyDocument:
     product_code: ProductCode | None = None
     prior_authorization: PriorAuthorization | None = None
     """None when the document says nothing of it."""
+
+    lifted: Lifted | None = None
 
     def therapies(self) -> frozenset[str]:
         """Return the therapies that the policy judges or sends elsewhere."""

@@ -34,7 +34,8 @@ _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE | re.ASCII)
 
 def verifier(clients: tuple[Client, ...], settings: Settings, now: Callable[[], float] = time.time) -> Verifier:
     """Return what judges the tokens of these clients. Raises SettingsError when used tokens cannot be remembered."""
-    connections = Connections()  # of its own: a FHIR server that fails must not keep keys of the same host away
+    # of its own: a FHIR server that fails must not keep keys of the same host away
+    connections = Connections(ca=settings.fhir_ca)
     trusted = [Trusted(client, _keys(client, connections)) for client in clients]
     return Verifier(trusted, _replays(settings, now), now)
 

@@ -16,8 +16,8 @@ from tests.cds_service.examples import PATIENT, bundle, context, hook_body, reso
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-TOO_LONG = 1.0
-"""Seconds; the slowest of these takes a tenth of it."""
+TOO_LONG = 5.0
+"""Seconds of the processor, whatever else it does; the slowest of these takes a fiftieth of it."""
 MEGA = 1024 * 1024
 LOINC = "http://loinc.org"
 
@@ -115,9 +115,9 @@ READ: list[tuple[str, bytes]] = [
 
 
 def post(client: FlaskClient, body: bytes, path: str = SERVICE, **headers: Any) -> tuple[int, Any]:
-    started = time.perf_counter()
+    started = time.thread_time()
     response = client.post(path, data=body, **{"content_type": "application/json", **headers})
-    assert time.perf_counter() - started < TOO_LONG
+    assert time.thread_time() - started < TOO_LONG
     if response.status_code != 200:
         assert "canary" not in response.text
         assert response.get_json()["resourceType"] == "OperationOutcome"

@@ -18,6 +18,7 @@ from cds_service.hook_request import HookRequest
 from cds_service.settings import Settings
 from tests.cds_service.examples import PATIENT, bundle, context, hook_body, resource
 from tests.conftest import NO_LIBRARY
+from tests.waiting import PATIENCE
 
 SERVICE = "/cds-services/coverage-criteria"
 ORIGIN = "https://ehr.example.org"
@@ -203,7 +204,7 @@ def test_two_content_types_do_not_confuse_a_real_server(served: str) -> None:
     )
     parts = urlsplit(served)
 
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall(head.encode() + body)
         answer = connection.makefile("rb").read()
 
@@ -211,7 +212,7 @@ def test_two_content_types_do_not_confuse_a_real_server(served: str) -> None:
 
 
 def test_a_body_over_the_limit_is_answered_while_the_client_still_sends(served: str) -> None:
-    response = requests.post(served + SERVICE, data=b"x" * 5_000_000, timeout=10)
+    response = requests.post(served + SERVICE, data=b"x" * 5_000_000, timeout=PATIENCE)
 
     assert response.status_code == 413
     assert response.json()["issue"][0]["code"] == "too-long"
@@ -221,8 +222,8 @@ def test_a_body_without_a_length_is_read_to_the_limit_too(served: str) -> None:
     whole = json.dumps(hook_body()).encode()
     headers = {"Content-Type": "application/json"}
 
-    small = requests.post(served + SERVICE, data=iter([whole[:50], whole[50:]]), headers=headers, timeout=10)
-    large = requests.post(served + SERVICE, data=iter([b"x" * 90_000] * 300), headers=headers, timeout=10)
+    small = requests.post(served + SERVICE, data=iter([whole[:50], whole[50:]]), headers=headers, timeout=PATIENCE)
+    large = requests.post(served + SERVICE, data=iter([b"x" * 90_000] * 300), headers=headers, timeout=PATIENCE)
 
     assert (small.status_code, small.json()) == (200, {"cards": []})
     assert large.status_code == 413
@@ -231,7 +232,7 @@ def test_a_body_without_a_length_is_read_to_the_limit_too(served: str) -> None:
 def test_a_body_that_breaks_off_is_a_bad_request(served: str) -> None:
     parts = urlsplit(served)
 
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall(f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
         connection.shutdown(socket.SHUT_WR)
         answer = connection.makefile("rb").read()

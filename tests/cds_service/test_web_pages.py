@@ -17,7 +17,6 @@ import pytest
 from cds_service import create_app
 from cds_service.bundle_request import request_from
 from cds_service.library import Library, load_library
-from cds_service.policy.document import PolicyDocument
 from cds_service.review import Services
 from cds_service.settings import Settings
 from tests.serving import ROOT
@@ -34,6 +33,17 @@ EVERY_PAGE = [
     *(f"/policies/{policy}" for policy in IDS),
     "/policies/none",
     "/policies/CP.MP.250?on=x",
+    "/policies/CP.MP.101/cases",
+    "/policies/WNC.CP.299/cases?letter=I.C",
+    "/policies/MA-IMMUNO/cases",
+    "/policies/CP.MP.250/cases?letter=none",
+    "/policies/CP.MP.250/diff",
+    "/policies/CP.MP.250/diff?from=x",
+    "/policies/none/diff",
+    "/therapies",
+    "/therapies?q=nothing+of+that+name",
+    "/therapies/none",
+    *(f"/therapies/{one}" for one in ("donislecel", "exagamglogene", "unapproved-tabelecleucel", "medical-transport")),
 ]
 VOID = frozenset({"meta", "link", "br", "hr", "img", "input"})
 
@@ -70,7 +80,8 @@ def parsed(response: TestResponse) -> Page:
 
 def words(response: TestResponse) -> str:
     """Return the text of a page as people read it."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", response.text)).split())
+    plain = re.sub(r"<[^>]*>", " ", re.sub(r"</?a\b[^>]*>", "", response.text))
+    return " ".join(html.unescape(plain).split())
 
 
 def client(tmp_path: Path, library: Library = LIBRARY, base_url: str | None = None) -> FlaskClient:
@@ -89,33 +100,14 @@ def two_versions() -> Library:
     return replace(LIBRARY, documents=(first, second))
 
 
-def test_every_policy_is_listed_with_its_payer_and_first_day(browser: FlaskClient) -> None:
-    text = words(browser.get("/policies"))
+@pytest.mark.parametrize("path", ["/policies", "/policies/none"])
+def test_every_policy_is_listed_with_its_payer_and_first_day(browser: FlaskClient, path: str) -> None:
+    text = words(browser.get(path))
 
     for document in LIBRARY.documents:
-        assert f"{document.id} {LIBRARY.payers.by_id[document.payer].label}" in text
+        assert document.id in text
+        assert LIBRARY.payers.by_id[document.payer].label in text
         assert str(document.effective_from) in text
-
-
-@pytest.mark.parametrize("document", LIBRARY.documents, ids=lambda document: Path(document.file).stem)
-def test_a_policy_page_leaves_nothing_out(browser: FlaskClient, document: PolicyDocument) -> None:
-    text = words(browser.get(f"/policies/{document.id}?on={document.effective_from}"))
-    told = [
-        document.title,
-        document.citation,
-        document.revision,
-        *(criterion.text for criterion in document.criteria.values()),
-        *(criterion.settled_by for criterion in document.criteria.values()),
-        *(check.describe() for criterion in document.criteria.values() for check in criterion.checks()),
-        *(question.text for question in document.questions.values()),
-        *(conflict.text for conflict in document.conflicts),
-        *(notice.text for notice in document.notices),
-        *(rule.because for rule in document.elsewhere),
-        *([document.product_code.text] if document.product_code else []),
-        *document.not_evaluated.values(),
-    ]
-
-    assert [one for one in told if " ".join(one.split()) not in text] == []
 
 
 def test_the_version_of_the_day_is_shown_with_links_to_the_others(tmp_path: Path) -> None:

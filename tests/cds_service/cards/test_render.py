@@ -34,7 +34,8 @@ SAMPLES = Path(__file__).parents[3] / "sample_bundles"
 BUNDLES = sorted(path.stem for path in SAMPLES.glob("*.json"))
 ARRIVAL = datetime.date(2026, 11, 20)
 CANARY = "zqx"
-ACTIVE = {"html_inline", "html_block", "link_open", "image", "fence", "code_block", "table_open", "heading_open", "hr"}
+PLAIN = {"p", "ul", "li", "strong", "code"}
+"""All markup that a card needs: no HTML, link, image, heading, table."""
 
 
 @cache
@@ -69,9 +70,9 @@ def check(card: dict[str, Any]) -> None:
     assert card["source"]["label"]
     assert card["source"]["topic"].keys() == {"system", "code", "display"}
     assert empty_members(card) == []
-    assert not kinds(card["detail"]) & ACTIVE
+    assert kinds(card["detail"]) <= PLAIN
     for notice in card.get("extension", {}).get("coverage-cds.assessment", {}).get("notices", ()):
-        assert not kinds(notice) & ACTIVE
+        assert kinds(notice) <= PLAIN
 
 
 class TestSamples:
@@ -103,7 +104,7 @@ class TestSamples:
         for card in cards(name):
             assessment = card.get("extension", {}).get("coverage-cds.assessment", {})
             if assessment.get("criteria"):
-                assert "bullet_list_open" in kinds(card["detail"])
+                assert "ul" in kinds(card["detail"])
             for one in assessment.get("criteria", ()):
                 assert f"- **{one['id']}** " in card["detail"]
 
@@ -197,7 +198,7 @@ class TestHostileText:
                 assert allowed.fullmatch(path), path
                 assert "\n" not in value
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(spoiled())
     def test_it_stays_in_code_spans(self, body: dict[str, Any]) -> None:
         self.check(body)

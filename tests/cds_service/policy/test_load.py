@@ -16,6 +16,8 @@ from cds_service.policy.checks.recorded import Recorded
 from cds_service.policy.checks.result import LatestResult
 from cds_service.policy.document import (
     LINES,
+    AskedDate,
+    AskedValue,
     Assumption,
     Conflict,
     Elsewhere,
@@ -140,6 +142,14 @@ class TestWhatIsRead:
         }
         assert found.criteria["A"].silence == ("conditions",)
         assert found.criteria["A"].records == {"conditions"}
+
+    def test_a_question_may_ask_for_a_day_and_a_number_after_a_yes(self) -> None:
+        text = changed(MET_WHEN, f"{MET_WHEN}\n    question: q")
+        more = 'date: {text: When, within_months: 3}, value: {text: How much, unit: "%"}'
+        found = load(text + f"questions: {{q: {{text: Is it so, {more}}}}}\n").questions["q"]
+        assert (found.date, found.value) == (AskedDate("When", 3), AskedValue("How much", "%"))
+        short = load(text + "questions: {q: {text: Is it so, date: When}}\n").questions["q"]
+        assert (short.date, short.value) == (AskedDate("When"), None)
 
     def test_a_question_may_have_no_limit(self) -> None:
         text = changed(MET_WHEN, f"{MET_WHEN}\n    question: q") + "questions: {q: {text: Is it so}}\n"

@@ -86,6 +86,17 @@ def test_a_file_that_another_process_has_just_stored_is_no_trouble(
     assert list(of_process.take()) == []
 
 
+def test_the_depth_can_be_asked_while_another_process_stores_a_file(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_process = journal(embedded)
+    of_process.append(decided(embedded))
+    [path] = of_process.folder.iterdir()
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([path, path.with_name("stored-meanwhile.jsonl")]))
+
+    assert of_process.depth() == 1
+
+
 def test_a_torn_last_line_is_nobody_s(embedded: Settings) -> None:
     of_process = journal(embedded)
     of_process.append(entry := decided(embedded))

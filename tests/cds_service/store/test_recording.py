@@ -21,6 +21,7 @@ from cds_service.settings import Settings
 from cds_service.store.records import facts_json, facts_of
 from fhir_mappings.facts import Attestation, Coding, DateRange, Evidence, Facts, Order, Quantity, Statement
 from tests.serving import ROOT
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -33,6 +34,7 @@ KEY = "a secret of the tests that is long enough for a key"
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COVERAGE_CDS_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("COVERAGE_CDS_RECORD_KEYS", KEY)
+    monkeypatch.setenv("COVERAGE_CDS_COMMIT_WAIT", "2")
     return tmp_path
 
 
@@ -48,6 +50,7 @@ def asked(app: Flask, sample: str = "lantidra-one-hypoglycemia-event-only") -> d
     body = request_from(bundle, "6bc883b2-b795-4dcb-b661-34884a31d472")
     response = app.test_client().post(SERVICE, json=body)
     assert response.status_code == 200
+    until(lambda: not app.extensions["recorder"].journal_depth())  # of a disk that took longer
     found: dict[str, Any] = response.get_json()
     return found
 
@@ -182,7 +185,7 @@ FACTS = st.builds(
 )
 
 
-@hypothesis_settings(max_examples=50, deadline=None)
+@hypothesis_settings(max_examples=50)
 @given(FACTS)
 def test_facts_come_back_as_they_were(facts: Facts) -> None:
     assert facts_of(orjson.dumps({"facts": orjson.loads(facts_json(facts))})) == facts
