@@ -24,6 +24,7 @@ def create_app(
     from cds_service import logs
     from cds_service.draining import Draining
     from cds_service.metrics import Metrics
+    from cds_service.questionnaires.catalogue import Catalogue
     from cds_service.review import Services
     from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
@@ -33,11 +34,13 @@ def create_app(
         authentication,
         cors,
         errors,
+        forms,
         hooks,
         layout,
         operations,
         pages,
         playground,
+        questionnaires,
         request_log,
     )
     from cds_service.web.readiness import Readiness
@@ -55,10 +58,16 @@ def create_app(
     layout.register(app)
     admission.register(app, settings.max_at_once, metrics)
     endpoints = hooks.blueprint(services, settings, recorder, metrics)
+    catalogue = Catalogue(services.library)
+    packages = questionnaires.packaging(catalogue, services.library, settings, recorder)
     judge = authentication.verifier(clients, settings) if clients else None
     if judge:
         authentication.require(endpoints, judge, settings.base_url)
+        authentication.require(packages, judge, settings.base_url)
     app.register_blueprint(endpoints)
+    app.register_blueprint(packages)
+    app.register_blueprint(questionnaires.reading(catalogue, settings, recorder))
+    app.register_blueprint(forms.blueprint(catalogue, settings, recorder, clients, services.connections))
     draining = Draining()
     app.extensions["recorder"], app.extensions["draining"] = recorder, draining
     readiness = Readiness(recorder, draining, judge)

@@ -7,8 +7,9 @@ CoverageCdsError
 │   ├── WrongHook           400 a hook that the service is not for
 │   ├── WrongPatient        400 data of another patient
 │   ├── NotFeedback         400 JSON, but not CDS Hooks feedback
+│   ├── NotParameters       400 JSON, but not the Parameters of the operation
 │   ├── UnknownService      404 no service of this id
-│   ├── UnknownSample       404 no sample of this name
+│   ├── NotFound            404 no questionnaire, decision or sample of this name
 │   ├── NothingToGoOn       412 neither the Patient nor any clinical record could be had
 │   ├── TooLarge            413 a body over the limit
 │   ├── WrongMediaType      415 not sent as JSON
@@ -75,6 +76,17 @@ class NotFeedback(RequestError):  # noqa: N818 - as above
     """The body is JSON, but not CDS Hooks feedback."""
 
 
+class NotParameters(RequestError):  # noqa: N818 - as above
+    """The body is JSON, but not the FHIR Parameters that the operation takes."""
+
+
+class NotFound(RequestError):  # noqa: N818 - as above
+    """There is no questionnaire, decision or sample of the name in the URL."""
+
+    status = 404
+    code = "not-found"
+
+
 class UnknownService(RequestError):  # noqa: N818 - as above
     """No service has the id in the URL."""
 
@@ -87,13 +99,6 @@ class NothingToGoOn(RequestError):  # noqa: N818 - as above
 
     status = 412
     code = "required"
-
-
-class UnknownSample(RequestError):  # noqa: N818 - as above
-    """No sample has the name in the URL."""
-
-    status = 404
-    code = "not-found"
 
 
 class TooLarge(RequestError):  # noqa: N818 - as above

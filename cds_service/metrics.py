@@ -129,7 +129,7 @@ class Metrics:
             self._failures.labels(facts["policy_failed"]).inc()
         for told in facts.get("outcomes", ()):
             self._outcomes.labels(*told.rsplit(": ", 1)).inc()
-        for records in facts.get("missing", ()):
+        for records in (*facts.get("missing", ()), *(["drug"] if "drugs_not_read" in facts else [])):
             self._missing.labels(records).inc()
         if "fetched" in facts:
             for result, count in facts["fetched"].items():

@@ -9,10 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 from cds_service import fhir_client, logs, named_orders, prefetch
-from cds_service.cards import render, suggestion
+from cds_service.cards import questionnaire, render, suggestion
 from cds_service.crd import versions
 from cds_service.crd.answer import SELECTING, Asked
-from cds_service.crd.assertion import Terms
+from cds_service.crd.assertion import Questionnaire, Terms
 from cds_service.deadline import Deadline
 from cds_service.decision import Decision
 from cds_service.fhir_client import Reader
@@ -20,10 +20,12 @@ from cds_service.fhir_connections import Connections
 from cds_service.hook_request import HookRequest
 from cds_service.library import Library, load_library
 from cds_service.logs import log
+from cds_service.policy.document import PolicyDocument
 from cds_service.policy.evaluate import evaluate, notices
 from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
-from cds_service.questionnaires.canonical import is_served_at
+from cds_service.questionnaires import canonical
+from cds_service.questionnaires.left_open import open_questions
 from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import Settings
 from cds_service.trace import NOBODY, Trace
@@ -74,11 +76,13 @@ def answer(
     due: Deadline | None = None,
     judged: Callable[[Decision], object] = id,
     fhir_servers: Sequence[str] | None = None,
+    smart: bool = False,
     trace: Trace = NOBODY,
 ) -> dict[str, Any]:
     """Return the CDS Hooks response, by the time that it is due (the setting's, from now, when not given).
 
-    ``fhir_servers``: those that may be read for who asks, when not the setting's.
+    ``fhir_servers``: those that may be read for who asks, when not the setting's. ``smart``: who asks can launch SMART
+    apps, and this service's form is registered there.
     Every card that assesses an order is handed to ``judged``, with the facts behind it; ``trace`` hears of each step.
     Raises RequestError (400 another patient's data, 412 nothing to go on).
     """
@@ -109,6 +113,7 @@ def answer(
         versions.topic_system(asked.version),
         services.library.override_reasons,
         asked.about if len(request.draft_orders) > 1 else render.no_extension,
+        smart,
     )
     unread = [
         render.unidentified(one.order, one.reason, today, context, request.notices, drug=one.drug) for one in failed
@@ -118,11 +123,35 @@ def answer(
     if found.known and _worth_reading(request, found.known, services, reader, today):
         chart = prefetch.complete(request, needs(found.known, services.library), reader)
         trace.reached("chart")
-        cards += review(chart, found.known, services, today, context, decisions.append, request.as_sent, trace)
+        may_ask = request.hook != SELECTING
+        cards += review(
+            chart,
+            found.known,
+            services,
+            today,
+            context,
+            decisions.append,
+            request.as_sent,
+            may_ask=may_ask,
+            trace=trace,
+        )
     for decision in decisions:
         judged(decision)
-    terms = Terms(context.base_url, settings.speaks_for, may_ask=request.hook != SELECTING)
+    asking = _asking(decisions, services.library, context.base_url)
+    terms = Terms(context.base_url, settings.speaks_for, may_ask=request.hook != SELECTING, questionnaire=asking)
     return asked.answer([*cards, *unread], decisions, request, today, terms, mirrored=settings.mirror_system_actions)
+
+
+def _asking(decisions: Sequence[Decision], library: Library, base_url: str) -> Questionnaire:
+    """Return what names the questionnaire on what the decision by a policy on an order's facts left open."""
+
+    def canonical_of(document: PolicyDocument, found: Facts) -> str | None:
+        judged = (d.assessment for d in decisions if d.assessment and d.facts is found)
+        assessment = next((a for a in judged if a.document is document), None)
+        asked = open_questions(assessment, found, library.labels, base_url)
+        return asked.canonical if asked else None
+
+    return canonical_of
 
 
 def _worth_reading(
@@ -158,11 +187,14 @@ def review(
     context: render.Context,
     judged: Callable[[Decision], object] = id,
     as_sent: Callable[[str], Resource | None] = lambda _: None,
+    *,
+    may_ask: bool = True,
     trace: Trace = NOBODY,
 ) -> Iterator[dict[str, Any]]:
     """Return the cards of a chart's orders: one per order and policy, in the order of the orders.
 
-    ``as_sent``: an order by its reference as the EHR wrote it; without it, no changed order is offered.
+    ``as_sent``: an order by its reference as the EHR wrote it; without it, no changed order and no task is offered.
+    ``may_ask``: whether a task to document something may be offered.
     """
     record = read_chart(chart)
     for order in known:
@@ -171,7 +203,7 @@ def review(
             continue
         order = _fitting(order, record, services.library, day)
         found = facts(record, order, day)
-        ours = (a for a in found.attestations if is_served_at(a.questionnaire, services.settings.base_url))
+        ours = (a for a in found.attestations if canonical.is_served_at(a.questionnaire, services.settings.base_url))
         centre = services.library.centres.standing(found.order, day)
         found = replace(found, centre=centre, attestations=tuple(ours))
         trace.reached("facts")
@@ -179,10 +211,21 @@ def review(
         trace.reached("routing")
         for selection in selections:
             decision = _decided(selection, found, services, context, trace)
+            asked = open_questions(decision.assessment, found, services.library.labels, context.base_url)
+            if asked:
+                card = questionnaire.with_link(decision.card, asked.canonical, len(asked.questions), context)
+                decision = replace(decision, card=card)
             judged(decision)
             trace.reached("cards")
             yield decision.card
-            yield from _code_offered(selection, found, as_sent(found.order.reference), context)
+            raw = as_sent(found.order.reference)
+            if asked and may_ask and raw is not None and _is_the_members(selection):
+                yield questionnaire.task_offered(decision.card, raw, chart.patient_id, asked, today, context)
+            yield from _code_offered(selection, found, raw, context)
+
+
+def _is_the_members(selection: Selection) -> bool:
+    return isinstance(selection, Selected) and selection.basis == "member-plan"
 
 
 def _day(order: Order, today: datetime.date) -> datetime.date:

@@ -40,6 +40,8 @@ class Context:
     override_reasons: Sequence[Mapping[str, str]] = ()
     about: Callable[[str], Mapping[str, Any]] = no_extension
     """What a card about one order says of it for programs, as members of its extension; by the order's reference."""
+    smart: bool = False
+    """Whether the client launches our form as a SMART app."""
 
     def source(self, label: str, topic: str) -> dict[str, Any]:
         """Return the source of a card: the payer's name as people know it, and the card's type."""

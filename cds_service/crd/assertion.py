@@ -179,11 +179,11 @@ def _hint(covered: Covered, selection: Selected, assessment: Assessment) -> str 
 
 def _in_words(assessment: Assessment) -> str:
     """Return which criteria stand how, in our words, by letter and label."""
-    parts = [f"{assessment.document.id}:"]
+    parts = []
     for outcome, lead in ((Outcome.NOT_MET, "not met"), (Outcome.UNDOCUMENTED, "not documented")):
         named = [f"{r.id} ({r.label})" for r in assessment.results if r.outcome is outcome]
-        parts += [f"{lead}: {', '.join(named)}."] if named else []
-    return " ".join(parts) if len(parts) > 1 else f"{parts[0]} all criteria are met by the chart."
+        parts += [f"{lead}: {', '.join(named)}"] if named else []
+    return f"{assessment.document.id}: {'; '.join(parts) or 'all criteria are met by the chart'}."
 
 
 def _lacks(

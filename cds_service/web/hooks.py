@@ -85,6 +85,7 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
             due=due,
             judged=judged.append,
             fhir_servers=authentication.servers_of_caller(),
+            smart=authentication.launches_smart_apps(),
             trace=trace,
         )
         trace.reached("cards")

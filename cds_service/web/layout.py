@@ -48,5 +48,6 @@ def _guarded(response: Response) -> Response:
     if response.mimetype:  # whatever has a type has content that could be taken for another
         response.headers["X-Content-Type-Options"] = "nosniff"
     if response.mimetype == "text/html":
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)  # a page may have a policy of its own
     return response

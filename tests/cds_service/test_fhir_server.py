@@ -42,7 +42,11 @@ def resources(held: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def assessed(body: dict[str, Any], services: review.Services) -> list[dict[str, Any]]:
     answer = review.answer(hook_request.read(body, ("order-sign",)), services, today=ARRIVAL)
-    found = [card["extension"]["coverage-cds.assessment"] for card in answer["cards"] if "extension" in card]
+    found = [
+        card["extension"]["coverage-cds.assessment"]
+        for card in answer["cards"]
+        if "coverage-cds.assessment" in card.get("extension", {})
+    ]
     return [{**assessment, "decisionId": ""} for assessment in found]
 
 

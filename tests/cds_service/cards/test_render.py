@@ -27,6 +27,7 @@ from cds_service.settings import Settings
 from fhir_mappings.facts import Evidence, Unreadable
 from tests.cds_service.cards.reading import code_spans, empty_members, kinds, members, outside_code_spans
 from tests.cds_service.cards.test_plain import HOSTILE
+from tests.cds_service.examples import ASSESSMENT
 from tests.cds_service.policy.charts import chart, ordered
 from tests.cds_service.policy.documents import criterion, policy
 
@@ -87,7 +88,7 @@ class TestSamples:
 
     @each_bundle
     def test_an_assessment_carries_the_cards_uuid(self, name: str) -> None:
-        held = [card for card in cards(name) if "extension" in card]
+        held = [card for card in cards(name) if ASSESSMENT in card.get("extension", {})]
         for card in held:
             assert card["extension"]["coverage-cds.assessment"]["decisionId"] == card["uuid"]
         assert len({card["uuid"] for card in cards(name)}) == len(cards(name))
@@ -95,7 +96,7 @@ class TestSamples:
     @each_bundle
     def test_the_indicator_follows_from_the_outcome(self, name: str) -> None:
         for card in cards(name):
-            if "extension" in card:
+            if ASSESSMENT in card.get("extension", {}):
                 outcome = card["extension"]["coverage-cds.assessment"].get("outcome")
                 assert card["indicator"] == ("info" if outcome in {None, "met"} else "warning")
 
@@ -111,7 +112,7 @@ class TestSamples:
     @each_bundle
     def test_text_of_the_chart_stands_in_code_spans(self, name: str) -> None:
         for card in cards(name):
-            if "extension" not in card:
+            if ASSESSMENT not in card.get("extension", {}):
                 continue
             criteria = card["extension"]["coverage-cds.assessment"].get("criteria", ())
             shown = [evidence for one in criteria for evidence in one.get("evidence", ())]
