@@ -59,11 +59,19 @@ class _Turn:
 class Comparison:
     """The servers, and the numbers of the requests that were sent: no request is sent to one server twice."""
 
-    def __init__(self, servers: Mapping[str, Running], signer: Signer | None, seconds: float, rounds: int) -> None:
+    def __init__(
+        self,
+        servers: Mapping[str, Running],
+        signer: Signer | None,
+        seconds: float,
+        rounds: int,
+        base: str = "floor",
+    ) -> None:
         self._servers = servers
         self._signer = signer
         self._seconds = seconds
         self._rounds = rounds
+        self._base = base
         self._next = itertools.count(1, 100_000)
 
     def check(self, order: Order) -> None:
@@ -85,7 +93,7 @@ class Comparison:
                 if not warm:
                     turns[name].append(found)
         for name, own in turns.items():
-            yield _row(order, connections, name, own, turns["floor"])
+            yield _row(order, connections, name, own, turns[self._base])
 
     def _turn(self, name: str, order: Order, connections: int, expected: float, share: float) -> _Turn:
         server, seconds = self._servers[name], self._seconds * share

@@ -23,18 +23,37 @@ from cds_service.logs import log
 
 FIRST_BYTE = 10.0
 """Seconds for which a new connection may be silent; it costs no thread."""
+LAST_BYTE = 2.0
+"""Seconds for which the end waits for a connection that has been silent so far."""
 WHOLE_REQUEST = 10.0
 """Seconds in which a request has to come whole, once its first byte has."""
 LEFT_OVER = 0.05
-"""Seconds for what is still coming of a body that was not read, so that its connection can be used again."""
+"""Seconds for what is still coming of a body that was not read, so that the client gets to see the answer."""
 
 
 class Worker(ThreadWorker):
     """Answers with threads; to what is not HTTP, it repeats nothing of it."""
 
+    app: Any
+    """The server, as ``server.Server``."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._reading: dict[TConn, float] = {}
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        """Begin or pause to accept. At the end, take whoever waits already, and let others go elsewhere at once."""
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            held = -1
+            while held < self.nr_conns:
+                held = self.nr_conns
+                self.accept(listener)
+            listener.close()
+        for conn in self.pending_conns:
+            conn.timeout = time.monotonic() + LAST_BYTE
 
     def enqueue_req(self, conn: TConn) -> None:
         """Give a connection to a thread, a new one only when there is something to read."""
@@ -61,15 +80,24 @@ class Worker(ThreadWorker):
     def notify(self) -> None:
         """Do what is to be done every second: also give up requests that do not come to an end."""
         super().notify()
+        if self.app.draining.begun:
+            self.cfg.set("keepalive", 0)  # answers then close their connections, and clients open others elsewhere
         late = time.monotonic() - WHOLE_REQUEST
         for conn, began in list(self._reading.items()):
             if began < late:
                 # one that has been read is not harmed: an answer takes less time than that, and can still be sent
                 _stop_reading(conn.sock)
 
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request; one that may be turned away before its body is read is the last of its connection."""
+        if len(self._reading) > self.app.at_once:
+            req.force_close()
+        return super().handle_request(req, conn)
+
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
         parser: Any = conn.parser
-        return keepalive and bool(parser.finish_body(deadline=time.monotonic() + LEFT_OVER))
+        is_read = bool(parser.finish_body(deadline=time.monotonic() + LEFT_OVER))
+        return keepalive and is_read
 
     def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:  # noqa: ARG002
         """Answer what gunicorn could not read, or could not answer."""

@@ -13,6 +13,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from cds_service import create_app, logs
+from cds_service.draining import Draining
 from cds_service.http_worker import Worker
 from cds_service.logs import log
 from cds_service.settings import Settings
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 SPARE_THREADS = 8
 """Threads beyond those that answer requests: they turn away what is too much, and say whether the worker is well."""
+KEEP_ALIVE = 75
+"""Seconds for which an idle connection is kept: longer than proxies do, so that none sends into one being closed."""
 HEADER_BYTES = 32 * 1024
 """Bytes of one header: enough for a token that is too long to be answered like any other bad one."""
 
@@ -39,7 +42,7 @@ class Server(BaseApplication):
             self._counts.remove()
             raise
         self._app.extensions["recorder"].prepare()
-        self._drain_delay = settings.drain_delay
+        self._drain_delay, self.at_once = settings.drain_delay, settings.max_at_once
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": workers,
@@ -47,6 +50,7 @@ class Server(BaseApplication):
             "threads": settings.max_at_once + SPARE_THREADS,
             "preload_app": True,
             "graceful_timeout": 30,
+            "keepalive": KEEP_ALIVE,
             "limit_request_field_size": HEADER_BYTES,
             "logger_class": OurLog,
             "loglevel": settings.log_level.lower(),
@@ -72,9 +76,11 @@ class Server(BaseApplication):
         """Return the application for a worker."""
         return self._app
 
-    def drain(self) -> None:
-        """Have every worker say that it is not ready."""
-        self._app.extensions["draining"].begin()
+    @property
+    def draining(self) -> Draining:
+        """What tells every worker that it is to say that it is not ready."""
+        flag: Draining = self._app.extensions["draining"]
+        return flag
 
     def _before_fork(self, _parent: object, worker: Any) -> None:
         worker.place = self._counts.take_place()
@@ -105,7 +111,7 @@ class Parent(Arbiter):
         if self._draining or not self._delay:
             super().handle_term()
         self._draining = True
-        self._server.drain()
+        self._server.draining.begin()
         log.info("draining", seconds=self._delay)
         timer = threading.Timer(self._delay, os.kill, (os.getpid(), signal.SIGTERM))
         timer.daemon = True

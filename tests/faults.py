@@ -1,4 +1,4 @@
-"""What can go wrong with a FHIR server: how to bring it about, and what the clinician and the log are then shown.
+"""What can go wrong with a FHIR server: how to bring it about, and what clinician, log and metrics are then shown.
 
 ``docs/faults.md`` shows it as a table; ``python -m tests.faults`` writes its rows, ``test_faults`` compares them.
 """
@@ -17,23 +17,29 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cds_service import create_app, prefetch, review
 from cds_service.bundle_request import request_from
 from cds_service.library import Library
 from cds_service.settings import Settings
+from tests import prometheus
 from tests.cds_service.ehr import Behaviour, Ehr, drip, hang_up, raw, silent, status
 from tests.cds_service.examples import bundle, failure, resource
 
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/faults.md"
-HEAD = "| fault | the clinician sees | the log line says |"
+HEAD = "| fault | the clinician sees | the log line says | the metrics show |"
 PATIENT = "sample-01"
 INSTANCE = "0c5e5c0e-4a0f-4f9a-9d26-1f6d3b0c7d11"
 SERVICE = "/cds-services/coverage-criteria"
 MARK = "zqx"
 """Stands in every body and header that a faulty server sends: none of it may be told."""
+COUNTED = ("errors", "fetches", "fhir_server_left_alone", "missing_records")
+"""The metrics that tell of faults."""
 SENT_EMPTY = ("serviceRequests", "medicationAdministrations", "questionnaireResponses")
 """What the sample does not hold, and the EHR says so."""
 FETCHING = 1.0
@@ -67,6 +73,8 @@ class Seen:
     body: Body
     line: dict[str, Any]
     seconds: float
+    metrics: dict[str, float]
+    """By how much each sample of /metrics has changed."""
     log: str = field(repr=False)
 
     def assessments(self) -> list[dict[str, Any]]:
@@ -81,7 +89,7 @@ class Seen:
 
     def row(self, name: str) -> str:
         """Return the line of the table."""
-        return f"| {name} | {self._shown()} | {self._logged()} |"
+        return f"| {name} | {self._shown()} | {self._logged()} | {self._counted()} |"
 
     def _shown(self) -> str:
         if self.status != 200:
@@ -95,6 +103,10 @@ class Seen:
     def _logged(self) -> str:
         names = ("level", "status", "cards", "outcomes", "missing", "drugs_not_read", "fetches", "error")
         return f"`{json.dumps({name: self.line[name] for name in names if self.line.get(name)})}`"
+
+    def _counted(self) -> str:
+        told = {n: by for n, by in self.metrics.items() if n.startswith(COUNTED)}
+        return ", ".join(f"`{name}` +{by:.0f}" for name, by in sorted(told.items()))
 
 
 @cache
@@ -248,13 +260,21 @@ def observe(fault: Fault, patient: str = PATIENT, **more: Any) -> Seen:
         with contextlib.redirect_stderr(io.StringIO()):
             for _ in range(fault.before):
                 client.post(SERVICE, json=body)
+        before = counts(client)
         began = time.monotonic()
         with contextlib.redirect_stderr(io.StringIO()) as log:
             response = client.post(SERVICE, json=body)
         seconds = time.monotonic() - began
+        counted = prometheus.changes(before, counts(client))
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     [line] = [line for line in lines if line["event"] == "request"]
-    return Seen(response.status_code, response.get_json(), line, seconds, log.getvalue())
+    return Seen(response.status_code, response.get_json(), line, seconds, counted, log.getvalue())
+
+
+def counts(client: FlaskClient) -> dict[str, float]:
+    """Return what an application has counted."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        return prometheus.samples(client.get("/metrics").text)
 
 
 def with_rows(document: str, rows: list[str]) -> str:

@@ -167,6 +167,8 @@ PATHS: dict[str, tuple[int, Callable[[FlaskClient], TestResponse]]] = {
     "feedback at no time": (400, lambda c: post(c, FEEDBACK, json=feedback(outcomeTimestamp=MARK))),
     "health": (200, lambda c: c.get(f"/healthz?{MARK}", headers=HEADERS)),
     "readiness": (200, lambda c: c.get(f"/readyz?{MARK}", headers=HEADERS)),
+    "metrics": (200, lambda c: c.get(f"/metrics?{MARK}", headers=HEADERS | {"Accept": MARK})),
+    "metrics from afar": (403, lambda c: c.get("/metrics", headers=HEADERS | {"X-Forwarded-For": MARK})),
     "discovery": (200, lambda c: c.get(f"/cds-services?{MARK}", headers=HEADERS)),
 }
 
@@ -176,10 +178,12 @@ def test_a_path_tells_the_log_and_error_bodies_nothing(path: str, client: FlaskC
     status, send = PATHS[path]
 
     response = send(client)
+    counted = client.get("/metrics").text
     said = overheard.now()
 
     assert response.status_code == status
     assert hides(said)
+    assert hides(counted)
     assert [line["route"] for line in lines(said) if line["event"] == "request"]
     if "cards" not in (response.get_json(silent=True) or {}):
         assert hides(response.text)
@@ -215,6 +219,7 @@ def test_a_fault_of_the_fhir_server_tells_nothing(fault: Fault, overheard: Overh
     seen = observe(fault, NAME, fhirAuthorization=AUTHORIZATION)
 
     assert hides(seen.log)
+    assert hides(str(seen.metrics))
     assert hides(overheard.now())
     if seen.status != 200:
         assert hides(json.dumps(seen.body))
@@ -337,11 +342,14 @@ def test_the_server_that_is_shipped_tells_nothing_either(
         assert requests.post(url + SERVICE, json=made, headers=HEADERS, timeout=PATIENCE).status_code == 200
         assert requests.post(url + SERVICE, data=MARK, headers=HEADERS, timeout=PATIENCE).status_code == 400
         answers = [(name, said(url, text)) for name, text in NOT_HTTP.items()]
+        counted = requests.get(url + "/metrics", timeout=10).text
     written = log.read_text(encoding="utf-8")
 
     assert [name for name, answer in answers if not hides(answer)] == []
     assert [name for name, answer in answers if not re.match(r"HTTP/1\.1 4\d\d ", answer)] == []
     assert hides(written)
+    assert hides(counted)
+    assert 'coverage_cds_errors_total{error="NotJson"}' in counted
     assert all(line.startswith('{"time":') for line in written.splitlines())
     [answered] = [line for line in lines(written) if line.get("fetches")]
     assert answered["request"] == made["hookInstance"]

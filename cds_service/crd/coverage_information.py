@@ -34,11 +34,11 @@ def extension(assertion: Assertion, version: Version, server: str, today: date) 
     """Return the extension for an order on an EHR's FHIR server."""
     stable = list(_stable(assertion, version))
     made = _sub("date", "Date", today.isoformat())
-    named = _sub("coverage-assertion-id", "String", identity(assertion, stable, server))
+    named = _sub("coverage-assertion-id", "String", identity(assertion, [version, *stable], server))
     return {"url": URL, "extension": [*stable, *_linked(assertion, version), made, named]}
 
 
-def identity(assertion: Assertion, stable: list[dict[str, Any]], server: str) -> str:
+def identity(assertion: Assertion, stable: list[Any], server: str) -> str:
     """Return the id of an assertion: the same whenever the same is said of the same order for the same reasons.
 
     It depends on no day and on no URL of this service. The order's id is unique on the EHR's server only.
@@ -70,7 +70,7 @@ def _stable(assertion: Assertion, version: Version) -> Iterator[dict[str, Any]]:
     yield _sub("covered", "Code", covered)
     if covered != "not-covered":
         yield _sub("pa-needed", "Code", pa_needed)
-    if assertion.documents:
+    if assertion.questionnaire:
         yield _sub("doc-needed", "Code", "clinical")
         if pa_needed == "auth-needed":
             yield _sub("doc-purpose", "Code", "withpa")

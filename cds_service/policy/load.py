@@ -193,7 +193,7 @@ def _lifted(node: Node) -> Lifted:
 
 def _authorization(node: Node, known: Known) -> PriorAuthorization:
     found = node.fields(("needed", "text"), ("therapies",))
-    needed = cast("PriorAuthorizationNeeded", found["needed"].one_of(NEEDED, "answer to whether it is needed"))
+    needed = cast("PriorAuthorizationNeeded", found["needed"].one_of(NEEDED, "answer of `needed`"))
     return PriorAuthorization(needed, found["text"].text(), therapies_of(found.get("therapies"), known))
 
 

@@ -82,6 +82,42 @@ def test_a_card_has_its_record_and_the_commands_show_it(app: Flask) -> None:
     assert "0 records" in printed("decisions", "purge")
 
 
+def test_system_actions_are_recorded_as_they_were_sent(app: Flask, data_dir: Path) -> None:
+    found = asked(app, "casgevy-sickle-cell-ready")
+    [card] = found["cards"]
+    [action] = found["systemActions"]
+
+    record = json.loads(printed("decisions", "show", card["uuid"]))
+
+    [told] = record["systemActions"]
+    assert told["action"] == action
+    assert told["order"] == "MedicationRequest/casgevy-order"
+    [asserted] = told["asserted"]
+    assert (asserted["covered"], asserted["pa-needed"]) == ("conditional", "auth-needed")
+    assert asserted["coverage-assertion-id"] in json.dumps(action)
+    assert "mirrored" not in record
+    assert b"medicationCodeableConcept" not in b"".join(p.read_bytes() for p in data_dir.rglob("*") if p.is_file())
+    assert "Every record is as it was written." in printed("decisions", "verify")
+
+
+def test_a_record_says_that_the_system_actions_stood_twice(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVERAGE_CDS_MIRROR_SYSTEM_ACTIONS", "yes")
+    made = create_app(Settings.load())
+    [card] = asked(made)["cards"]
+    made.extensions["recorder"].close()
+
+    assert json.loads(printed("decisions", "show", card["uuid"]))["mirrored"] is True
+
+
+def test_a_system_action_that_no_key_opens_is_told(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    [card] = asked(app)["cards"]
+    monkeypatch.setenv("COVERAGE_CDS_RECORD_KEYS", "another secret of the tests that is long enough for a key")
+
+    [told] = json.loads(printed("decisions", "show", card["uuid"]))["systemActions"]
+
+    assert told["action"] == "it cannot be decrypted with the keys that are configured"
+
+
 def test_an_answer_without_cards_has_a_record_too(app: Flask) -> None:
     assert asked(app, "order-that-concerns-no-policy") == {"cards": []}
 
