@@ -49,6 +49,7 @@ class Metrics:
         self._breakers = breakers
         self._library = library
         self._shared = shared
+        self._held: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self._counted = counted = CollectorRegistry()
         self._requests = Counter(
             "coverage_cds_requests",
@@ -118,25 +119,32 @@ class Metrics:
     def request(self, facts: Mapping[str, Any]) -> None:
         """Count a request by the facts of its log line."""
         hook = facts.get("hook", "none")
-        self._requests.labels(facts["method"], facts["route"], hook, facts["status"]).inc()
+        self._count(self._requests, facts["method"], facts["route"], hook, str(facts["status"]))
         if hook != "none":
             self._seconds.labels(hook).observe(facts["ms"] / 1000)
         if "error" in facts:
-            self._errors.labels(facts["error"]).inc()
+            self._count(self._errors, facts["error"])
         if "refused" in facts:
-            self._refused.labels(facts["refused"]).inc()
+            self._count(self._refused, facts["refused"])
         if "recorded" in facts:
-            self._records.labels(facts["recorded"]).inc()
+            self._count(self._records, facts["recorded"])
         if "policy_failed" in facts:
-            self._failures.labels(facts["policy_failed"]).inc()
+            self._count(self._failures, facts["policy_failed"])
         for told in facts.get("outcomes", ()):
-            self._outcomes.labels(*told.rsplit(": ", 1)).inc()
+            self._count(self._outcomes, *told.rsplit(": ", 1))
         for records in (*facts.get("missing", ()), *(word for name, word in _UNREAD.items() if facts.get(name))):
-            self._missing.labels(records).inc()
+            self._count(self._missing, records)
         if "fetched" in facts:
             for result, count in facts["fetched"].items():
-                self._fetches.labels(result).inc(count)
+                self._count(self._fetches, result, by=count)
             self._note_breakers()
+
+    def _count(self, counter: Counter, *labels: str, by: int = 1) -> None:
+        # looking a counter up by its labels takes as long as counting
+        held = self._held.get((counter, labels))
+        if held is None:
+            held = self._held[counter, labels] = counter.labels(*labels)
+        held.inc(by)
 
     def shed(self) -> None:
         """Count a request that was turned away."""

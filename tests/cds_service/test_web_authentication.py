@@ -132,7 +132,12 @@ def good(url: str, **changed: Any) -> str:
 
 
 def is_the_401(answer: Answer) -> bool:
-    named = {"WWW-Authenticate": "Bearer", "Content-Length": "0", "Access-Control-Allow-Origin": ORIGIN}
+    named = {
+        "WWW-Authenticate": "Bearer",
+        "Content-Length": "0",
+        "Access-Control-Allow-Origin": ORIGIN,
+        "X-Content-Type-Options": "nosniff",
+    }
     return answer == Answer(401, named, b"")
 
 
