@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.policy.document import Line
+from cds_service.policy.document import Assessment, Line
+from cds_service.routing import Selection
 from fhir_mappings.facts import Facts
 
 
@@ -14,7 +14,10 @@ from fhir_mappings.facts import Facts
 class Decision:
     """One card that assesses an order, and what it was judged by."""
 
-    card: Mapping[str, Any]
+    card: dict[str, Any]
     """The card as sent; its extension names the policy, its revision, the basis and the outcomes."""
     facts: Facts
     line: Line | None
+    selection: Selection
+    assessment: Assessment | None = None
+    """None when another document governs, or the policy failed."""

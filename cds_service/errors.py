@@ -7,11 +7,14 @@ CoverageCdsError
 │   ├── WrongHook           400 a hook that the service is not for
 │   ├── WrongPatient        400 data of another patient
 │   ├── NotFeedback         400 JSON, but not CDS Hooks feedback
+│   ├── NotParameters       400 JSON, but not the Parameters of the operation
+│   ├── NotFound            404 no questionnaire or decision of this name
 │   ├── NothingToGoOn       412 neither the Patient nor any clinical record could be had
 │   ├── TooLarge            413 a body over the limit
 │   ├── WrongMediaType      415 not sent as JSON
 │   ├── Unprocessable       422 readable, but against a rule
 │   └── Unavailable         503 cannot be done now; worth trying again
+│       └── Overloaded      503 too much is being done already
 ├── FhirError                   the EHR's FHIR server
 │   └── CouldNotRetrieve        a record could not be had from it
 ├── UnusableInput               a file or an argument of the command line that cannot be used
@@ -72,6 +75,17 @@ class NotFeedback(RequestError):  # noqa: N818 - as above
     """The body is JSON, but not CDS Hooks feedback."""
 
 
+class NotParameters(RequestError):  # noqa: N818 - as above
+    """The body is JSON, but not the FHIR Parameters that the operation takes."""
+
+
+class NotFound(RequestError):  # noqa: N818 - as above
+    """There is no questionnaire, or no decision, of the name in the URL."""
+
+    status = 404
+    code = "not-found"
+
+
 class UnknownService(RequestError):  # noqa: N818 - as above
     """No service has the id in the URL."""
 
@@ -116,16 +130,24 @@ class Unavailable(RequestError):  # noqa: N818 - as above
     """Seconds after which a client may try again."""
 
 
+class Overloaded(Unavailable):
+    """As many requests are being answered as this process answers at the same time."""
+
+    code = "throttled"
+    retry_after = 1
+
+
 class FhirError(CoverageCdsError):
     """Something about the EHR's FHIR server."""
 
 
 class CouldNotRetrieve(FhirError):  # noqa: N818 - as above
-    """A record could not be had; ``reason`` says why, in our words."""
+    """A record could not be had; ``reason`` says why, in our words; ``result`` is how the fetch is counted."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, result: str = "unusable") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.result = result
 
 
 class UnusableInput(CoverageCdsError):  # noqa: N818 - named for what was given

@@ -7,8 +7,10 @@ from datetime import date
 from rich.table import Table
 
 from cds_service.library import Library
-from cds_service.policy.document import Criterion, Letter, Logic, PolicyDocument
+from cds_service.policy.difference import Part
+from cds_service.policy.document import Criterion, PolicyDocument
 from cds_service.policy.label import Label, LabelSection
+from cds_service.policy.outline import logic_in_words
 
 
 def listing(library: Library) -> Table:
@@ -39,6 +41,8 @@ def describe(document: PolicyDocument) -> str:
     parts += _section("Not evaluated", [f"{letter}: {why}" for letter, why in document.not_evaluated.items()])
     parts += _section("Assumptions", [f"{a.id}: {a.text}" for a in document.assumptions.values()])
     parts += _section("Conflicts", [c.text for c in document.conflicts])
+    if said := document.prior_authorization:
+        parts += _section("Prior authorization", [f"{said.needed}: {said.text}"])
     parts += _section("Notices", [n.text for n in document.notices])
     return "\n".join(parts)
 
@@ -63,8 +67,33 @@ def describe_for(document: PolicyDocument, label: Label | None, therapy: str, on
     parts += _section(
         "Conflicts", [c.text for c in document.conflicts if c.therapies is None or therapy in c.therapies]
     )
+    if said := document.authorization_of(therapy):
+        parts += _section("Prior authorization", [f"{said.needed}: {said.text}"])
     parts += _section("Notices, where they apply", applying)
     return "\n".join(parts)
+
+
+def describe_difference(old: PolicyDocument, new: PolicyDocument, parts: tuple[Part, ...]) -> str:
+    """Return what is different between two versions, in plain text."""
+    if not parts:
+        same = "They are the same." if old.revision == new.revision else "They mean the same; the files are not alike."
+        return f"{old.id} from {old.effective_from} and {new.id} from {new.effective_from}: {same}"
+    lines = [f"{_version(old)} to {_version(new)}"]
+    group = ""
+    for part in parts:
+        if part.group != group:
+            group = part.group
+            lines.append(f"\n{group}")
+        lines.append(f"  {part.kind}{': ' if part.name else ''}{part.name}")
+        for change in part.changes:
+            lines.append(f"    {change.what}")
+            lines += [f"      - {change.before}"] if change.before else []
+            lines += [f"      + {change.after}"] if change.after else []
+    return "\n".join(lines)
+
+
+def _version(document: PolicyDocument) -> str:
+    return f"{document.id} from {document.effective_from} (revision {document.revision})"
 
 
 def _label_section(section: LabelSection, label: Label) -> list[str]:
@@ -75,14 +104,6 @@ def _label_section(section: LabelSection, label: Label) -> list[str]:
         lines += _checks(section.rule)
         lines += [f"    assumes: {label.assumptions[name].text}" for name in section.rule.assumes]
     return [*lines, f"    known from: {section.verified}"]
-
-
-def logic_in_words(logic: Logic) -> str:
-    """Return the logic with its letters, "and" and "or"."""
-    if isinstance(logic, Letter):
-        return logic.id
-    word = " and " if logic.how == "all" else " or "
-    return word.join(f"({logic_in_words(p)})" if not isinstance(p, Letter) else p.id for p in logic.parts)
 
 
 def _criterion(criterion: Criterion, document: PolicyDocument) -> str:

@@ -76,6 +76,25 @@ class Settings(BaseSettings):
         description="Seconds for a whole answer; what is not fetched half a second before is reported as missing.",
     )
     max_body: int = Field(default=2 * 1024 * 1024, gt=0, description="Bytes that a request body may have.")
+    max_at_once: int = Field(
+        default=16,
+        ge=1,
+        le=1000,
+        description="Requests that each worker process answers at the same time; one more is answered 503 at once.",
+    )
+    drain_delay: float = Field(
+        default=2.0,
+        ge=0,
+        le=600,
+        description="Seconds after SIGTERM in which requests are still taken and /readyz says 503, so that load "
+        "balancers send them elsewhere; then what is being answered is finished.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="A secret of 32 characters or more that /metrics wants as a bearer token; without one, /metrics "
+        "is for this machine only.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",),
         description="Origins of browser pages that may call the service; * is every origin. With clients, theirs are "
@@ -109,11 +128,26 @@ class Settings(BaseSettings):
         le=2,
         description="Seconds that an answer waits for the database to record it, before the journal takes it.",
     )
+    crd_version: Literal["2.0", "2.1", "2.2"] = Field(
+        default="2.0",
+        description="The version of Da Vinci CRD in which coverage information is written when a request asks for none "
+        "(davinci-crd.requestedVersion).",
+    )
+    speaks_for: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Ids of the payers (payers.yaml) for which this deployment speaks: only for them is an order whose "
+        "criteria are all met told to be covered; else it is conditional.",
+    )
+    mirror_system_actions: bool = Field(
+        default=False,
+        description="Whether system actions also stand under extension.systemActions, where the CDS Hooks Sandbox "
+        "looks for them.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         default="INFO", description="The least severe messages that are logged."
     )
 
-    @field_validator("fhir_servers", "cors_origins", mode="before")
+    @field_validator("fhir_servers", "cors_origins", "speaks_for", mode="before")
     @classmethod
     def _list(cls, value: object) -> object:
         """Split ``a, b``; leave a JSON array to JSON and anything else to the type's own check."""

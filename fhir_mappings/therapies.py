@@ -59,6 +59,8 @@ class _Registry(NamedTuple):
     phrases: Phrases
     named: list[_Naming]
     """What the phrases name, in their order."""
+    listed: dict[str, tuple[ListedCode, ...]]
+    """The codes of the therapies that are no product."""
 
 
 def recognise(codings: Sequence[tuple[str | None, str | None]], texts: Sequence[str]) -> Recognised | None:
@@ -85,6 +87,12 @@ def recognise(codings: Sequence[tuple[str | None, str | None]], texts: Sequence[
 def display_name(therapy: str) -> str:
     """Return what a therapy is called on a card; KeyError when there is no such therapy."""
     return _registry().titles[therapy]
+
+
+def codes_of(therapy: str) -> tuple[ListedCode, ...]:
+    """Return the codes that name a therapy; KeyError when there is no such therapy."""
+    one = products.product(therapy)
+    return tuple(code.listed for code in one.codes) if one else _registry().listed[therapy]
 
 
 def ids() -> frozenset[str]:
@@ -131,10 +139,11 @@ def read_registry(path: Path, listed: Mapping[str, Product], shared: Iterable[Sh
     found = read_yaml(path)
     try:
         wordings = [*_product_namings(listed, shared, codes), *_therapy_namings(found, titles, codes)]
+        codes_of = {entry["id"]: _listed(entry) for entry in found["therapies"]}
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
     named = [naming._replace(rank=rank) for rank, (_, naming) in enumerate(wordings)]
-    return _Registry(titles, codes, Phrases([words for words, _ in wordings]), named)
+    return _Registry(titles, codes, Phrases([words for words, _ in wordings]), named, codes_of)
 
 
 def _product_namings(
@@ -170,6 +179,10 @@ def _therapy_namings(
             yield wording(group, "notice"), _Naming(entry["id"], "text", 0, notice=group.get("notice"))
     for group in found["nothing"]:
         yield wording(group), _Naming(NOT_A_THERAPY, "text", 0)
+
+
+def _listed(entry: Any) -> tuple[ListedCode, ...]:
+    return tuple(dict.fromkeys(code for group in entry["codes"] for code in _codes(group)))
 
 
 def _codes(group: Any) -> Iterable[ListedCode]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,9 +11,10 @@ from typing import Any
 
 import requests
 
+from tests import npm
+from tests.waiting import PATIENCE
+
 FOLDER = Path(__file__).parent / "fhir_server"
-INSTALLS_WITHIN = 300.0
-"""Seconds for ``npm ci`` over a slow network."""
 
 
 class Medplum:
@@ -31,12 +32,12 @@ class Medplum:
         """Store resources under their own ids; return the tenant's base URL."""
         for resource in resources:
             url = f"{self.base(tenant)}/{resource['resourceType']}/{resource['id']}"
-            assert self._session.put(url, json=resource, timeout=10).status_code == 200, url
+            assert self._session.put(url, json=resource, timeout=PATIENCE).status_code == 200, url
         return self.base(tenant)
 
     def gives(self, tenant: str, query: str) -> dict[str, Any]:
         """Return the answer to a search or read."""
-        answer = self._session.get(f"{self.base(tenant)}/{query}", timeout=10)
+        answer = self._session.get(f"{self.base(tenant)}/{query}", timeout=PATIENCE)
         assert answer.status_code == 200, query
         body: dict[str, Any] = answer.json()
         return body
@@ -48,7 +49,7 @@ class Medplum:
 @contextmanager
 def running() -> Iterator[Medplum]:
     """Run the server until the block ends."""
-    _install()
+    npm.install(FOLDER)
     with subprocess.Popen(
         ["node", "server.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -64,13 +65,17 @@ def running() -> Iterator[Medplum]:
             process.stdin.close()
 
 
-def _install() -> None:
-    """Install the server's packages when they are missing or older than the lock file."""
-    assert shutil.which("node"), "these tests need Node.js 18 or later with npm: see README.md, Start"
-    installed, locked = FOLDER / "node_modules/.package-lock.json", FOLDER / "package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= locked.stat().st_mtime:
-        return
-    npm = shutil.which("npm")
-    assert npm, "these tests need npm to install their FHIR server: see README.md, Start"
-    done = subprocess.run([npm, "ci"], cwd=FOLDER, capture_output=True, text=True, timeout=INSTALLS_WITHIN, check=False)
-    assert done.returncode == 0, f"npm could not install the FHIR server of the tests:\n{done.stderr}"
+def issues(resources: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return for each resource what Medplum's validator finds wrong with it."""
+    npm.install(FOLDER)
+    done = subprocess.run(
+        ["node", "validate.mjs"],
+        cwd=FOLDER,
+        input=json.dumps(list(resources)),
+        capture_output=True,
+        text=True,
+        timeout=npm.INSTALLS_WITHIN,
+        check=True,
+    )
+    found: list[list[str]] = json.loads(done.stdout)
+    return found

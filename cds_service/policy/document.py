@@ -63,6 +63,24 @@ class Assumption:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedDate:
+    """The day that is asked for after a yes."""
+
+    text: str
+    within_months: int | None = None
+    """How long before the service date that day may lie; a yes with another day does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedValue:
+    """The number that is asked for after a yes. It is shown as evidence and decides nothing."""
+
+    text: str
+    unit: str
+    """A UCUM code."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A yes or no question whose answer settles criteria; yes points towards coverage."""
 
@@ -70,6 +88,8 @@ class Question:
     text: str
     within_months: int | None = None
     """How old an answer may be on the service date."""
+    date: AskedDate | None = None
+    value: AskedValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +113,11 @@ class Criterion:
     assumes: tuple[str, ...] = ()
     printed: frozenset[Decimal] = frozenset()
     """The numbers of the checks that the policy itself prints."""
+
+    @property
+    def excludes(self) -> bool:
+        """Whether it says what must not be, rather than what has to be."""
+        return self.met_when is None and (self.from_label is None or self.from_label == "contraindications")
 
     def checks(self) -> tuple[Check, ...]:
         """Return the criterion's checks."""
@@ -164,6 +189,28 @@ class ProductCode:
     text: str
 
 
+PriorAuthorizationNeeded = Literal["auth-needed", "no-auth"]
+"""What a policy can say of prior authorization, by the codes of Da Vinci CRD."""
+NEEDED: tuple[PriorAuthorizationNeeded, ...] = get_args(PriorAuthorizationNeeded)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorAuthorization:
+    """What the policy says about asking the payer first, and for which therapies (None: all that it judges)."""
+
+    needed: PriorAuthorizationNeeded
+    text: str
+    therapies: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """For members under an age no limit of the policy is final: a rule above it may lift each."""
+
+    under_age: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
     """One policy in the version that is in force from ``effective_from``."""
@@ -186,6 +233,10 @@ class PolicyDocument:
     notices: tuple[Notice, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     product_code: ProductCode | None = None
+    prior_authorization: PriorAuthorization | None = None
+    """None when the document says nothing of it."""
+
+    lifted: Lifted | None = None
 
     def therapies(self) -> frozenset[str]:
         """Return the therapies that the policy judges or sends elsewhere."""
@@ -195,6 +246,11 @@ class PolicyDocument:
     def section_for(self, therapy: str) -> Section | None:
         """Return the section that judges the therapy."""
         return next((s for s in self.sections if therapy in s.therapies), None)
+
+    def authorization_of(self, therapy: str) -> PriorAuthorization | None:
+        """Return what the policy says about prior authorization of the therapy; None when it says nothing."""
+        said = self.prior_authorization
+        return said if said and (said.therapies is None or therapy in said.therapies) else None
 
     def applicable(self, therapy: str) -> tuple[Criterion, ...]:
         """Return the criteria that apply to the therapy, in the policy's order."""

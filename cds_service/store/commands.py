@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # What needs the database is imported where it is used: the other commands start without it.
 
 
+UNREADABLE = "it cannot be decrypted with the keys that are configured"
+
+
 @click.group()
 def db() -> None:
     """Keep the database up to date, and copies of it."""
@@ -82,13 +85,16 @@ def list_(since: str, policy: str | None) -> None:
 @decisions.command()
 @click.argument("record_id", metavar="ID")
 def show(record_id: str) -> None:
-    """Print a record, by its id or a card's uuid, with the cards as they were sent."""
+    """Print a record, by its id or a card's uuid, with the cards and system actions as they were sent."""
     from cds_service.store import reading
+    from cds_service.store.records import action_of
 
     with _with_keys() as (connection, keys):
         record = reading.find(connection, record_id)
         for told, secret in zip(record["cards"], reading.secrets(connection, keys, record["id"]), strict=True):
-            told["card"] = secret["card"] if secret else "it cannot be decrypted with the keys that are configured"
+            told["card"] = secret["card"] if secret else UNREADABLE
+        for told in record.get("systemActions", []):
+            told["action"] = action_of(told, keys.open) or UNREADABLE
     click.echo(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
 
 

@@ -6,11 +6,12 @@ import json
 import re
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.waiting import PATIENCE
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
@@ -92,14 +93,13 @@ def status(code: int, **headers: str) -> Behaviour:
     return raw(b"", code=code, **headers)
 
 
-def drip(ehr: Ehr, seconds: float, headers: bool = False) -> Behaviour:
-    """Send one byte each 20 ms, of the headers or of the body, for some seconds or until the test ends."""
+def drip(ehr: Ehr, headers: bool = False) -> Behaviour:
+    """Send one byte each 20 ms, of the headers or of the body, until the caller or the test has had enough."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.0 200 OK\r\n" + (b"X-Slow: " if headers else b"\r\n"))
-        ends = time.monotonic() + seconds
         try:
-            while time.monotonic() < ends and not ehr.released.wait(0.02):
+            while not ehr.released.wait(0.02):
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
         except OSError:
@@ -132,7 +132,7 @@ def silent(ehr: Ehr) -> Behaviour:
     """Accept the call and say nothing until the test ends."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
-        ehr.released.wait(10)
+        ehr.released.wait(PATIENCE)
 
     return behave
 

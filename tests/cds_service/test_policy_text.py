@@ -11,7 +11,8 @@ from rich.console import Console
 
 from cds_service.policy.document import Joined, Letter, PolicyDocument, letters
 from cds_service.policy.label import Labels, load_label
-from cds_service.policy_text import describe, describe_for, listing, logic_in_words
+from cds_service.policy.outline import logic_in_words
+from cds_service.policy_text import describe, describe_for, listing
 from tests.cds_service.policy.cases import document, library
 from tests.cds_service.policy.documents import KNOWN, criterion, policy
 from tests.cds_service.policy.test_labelled import TEXT

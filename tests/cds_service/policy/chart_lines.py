@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cds_service.proof import BadCaseError
 from fhir_mappings.chart import TYPE_OF, Chart
 from fhir_mappings.codes import system_uri
 from fhir_mappings.facts import Records
@@ -27,10 +28,6 @@ _SHAPES = (
 )
 _QUANTITY = re.compile(r"([<>]=?)?\s*(-?\d+(?:\.\d+)?)\s*(.*)")
 _YES_OR_NO = {"yes": True, "no": False}
-
-
-class BadCaseError(ValueError):
-    """A case file that says something that the format does not have."""
 
 
 def concept(written: str) -> Json:
