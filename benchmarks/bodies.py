@@ -92,7 +92,8 @@ def _chart(sample: str, size: int, resources: int | None, orders: int, seed: int
     while resources is None and length < size - 400:
         length += _add(request, held, patient, chance, 0)
         held += 1
-    return orjson.dumps(request)
+    # every other client writes its JSON in a way of its own
+    return orjson.dumps(request).replace(b'"status":', b'"status": ' if seed % 2 else b'"status":')
 
 
 def _order(request: dict[str, Any], orders: int) -> None:

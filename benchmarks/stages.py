@@ -41,7 +41,7 @@ STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("record: made and sealed", ("cds_service.store.recorder:decision_entry",)),
     ("record: stored", ("cds_service.store.writer:Writer.put",)),
     ("JSON of the answer", ("cds_service.web.json_http:write",)),
-    ("log", ("cds_service.web.request_log:_begin", "cds_service.web.request_log:_end")),
+    ("log", ("cds_service.web.request_log:_begin", "cds_service.web.request_log:_log")),
 )
 REST = "Flask and everything else"
 FLOOR = "the floor, all of it"
@@ -76,7 +76,7 @@ class Clock:
 
 
 def measure(kind: bodies.Kind, requests: int) -> dict[str, float]:
-    """Return the median microseconds of processor time that each stage of one request takes, and the floor."""
+    """Return the microseconds of processor time (lowest decile) that each stage of one request takes, and the floor."""
     with tempfile.TemporaryDirectory() as folder, _application(folder) as (app, clock):
         bodies_sent = kind.requests()
         for _ in range(20):
@@ -97,7 +97,8 @@ def measure(kind: bodies.Kind, requests: int) -> dict[str, float]:
             _call(floor, body)
             found[FLOOR].append(time.thread_time() - began)
         gc.unfreeze()
-    return {name: round(statistics.median(took) * 1e6, 1) for name, took in found.items()}
+    # the lowest decile: what else the machine does only ever adds time
+    return {name: round(statistics.quantiles(took, n=10)[0] * 1e6, 1) for name, took in found.items()}
 
 
 @contextmanager

@@ -29,8 +29,20 @@ def create_app(
     from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
     from cds_service.store.recorder import Recorder
-    from cds_service.web import admission, authentication, cors, errors, hooks, layout, operations, pages, request_log
-    from cds_service.web import questionnaires as forms
+    from cds_service.web import (
+        admission,
+        authentication,
+        cors,
+        errors,
+        forms,
+        hooks,
+        layout,
+        operations,
+        pages,
+        playground,
+        questionnaires,
+        request_log,
+    )
     from cds_service.web.readiness import Readiness
 
     settings = settings or Settings.load()
@@ -47,19 +59,21 @@ def create_app(
     admission.register(app, settings.max_at_once, metrics)
     endpoints = hooks.blueprint(services, settings, recorder, metrics)
     catalogue = Catalogue(services.library)
-    packages = forms.packaging(catalogue, services.library, settings, recorder)
+    packages = questionnaires.packaging(catalogue, services.library, settings, recorder)
     judge = authentication.verifier(clients, settings) if clients else None
     if judge:
         authentication.require(endpoints, judge, settings.base_url)
         authentication.require(packages, judge, settings.base_url)
     app.register_blueprint(endpoints)
     app.register_blueprint(packages)
-    app.register_blueprint(forms.reading(catalogue, settings, recorder))
+    app.register_blueprint(questionnaires.reading(catalogue, settings, recorder))
+    app.register_blueprint(forms.blueprint(catalogue, settings, recorder, clients, services.connections))
     draining = Draining()
     app.extensions["recorder"], app.extensions["draining"] = recorder, draining
     readiness = Readiness(recorder, draining, judge)
     app.register_blueprint(operations.blueprint(readiness, metrics, recorder, settings.metrics_token))
-    app.register_blueprint(pages.blueprint(services.library, settings.base_url, settings.silence))
+    app.register_blueprint(pages.blueprint(services.library, settings.silence))
+    app.register_blueprint(playground.blueprint(settings, needs_token=bool(clients)))
     errors.register(app)
     cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app

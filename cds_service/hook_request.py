@@ -73,7 +73,7 @@ def read(body: object, hook_expected: Collection[str], text: bytes = b"") -> Hoo
 
     Raises NotAHookRequest, WrongHook and WrongPatient (400) and Unprocessable (422).
     """
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         raise NotAHookRequest("The request body is not a JSON object; a CDS Hooks request was expected.")
     hook = _text(body, "hook")
     if hook not in hook_expected:
@@ -81,7 +81,7 @@ def read(body: object, hook_expected: Collection[str], text: bytes = b"") -> Hoo
         raise WrongHook(f"The hook of this request is not one of this service; {expected} was expected.", "hook")
     hook_instance = _text(body, "hookInstance")
     context = body.get("context")
-    if not isinstance(context, Mapping):
+    if not isinstance(context, dict):
         raise NotAHookRequest("The member context is missing or not an object; it has to hold patientId.", "context")
     notices: list[str] = []
     patient_id = _patient_id(body, context, notices)
@@ -173,7 +173,7 @@ def _object(holder: Mapping[str, Any], name: str, notices: list[str]) -> Mapping
     value = holder.get(name)
     if value is None:
         return _EMPTY
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         notices.append(f"{name} was not used: it is not an object")
         return _EMPTY
     return value
@@ -199,12 +199,12 @@ def _draft_orders(
     """Return the resources of context.draftOrders, all of them and by fullUrl."""
     path = "context.draftOrders"
     bundle = context.get("draftOrders")
-    if bundle is None and isinstance(context.get("orders"), Mapping):
+    if bundle is None and isinstance(context.get("orders"), dict):
         notices.append(f"{path} is missing; context.orders, as CDS Hooks 1.0 has it, was read in its place")
         path, bundle = "context.orders", context["orders"]
     if bundle is None:
         raise NotAHookRequest(f"The member {path} is missing; a Bundle of the orders is required.", path)
-    if not isinstance(bundle, Mapping) or bundle.get("resourceType", "Bundle") != "Bundle":
+    if not isinstance(bundle, dict) or bundle.get("resourceType", "Bundle") != "Bundle":
         raise NotAHookRequest(f"The member {path} is not a Bundle, as it has to be.", path)
     entries = bundles.entries(bundle)
     links = patients_of(entries, person, path, path).links
@@ -212,15 +212,15 @@ def _draft_orders(
     full_urls: dict[str, Resource] = {}
     unclear = 0
     for number, entry in enumerate(entries, 1):
-        resource = entry.get("resource") if isinstance(entry, Mapping) else None
-        if not isinstance(resource, Mapping) or not isinstance(resource.get("resourceType"), str):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
             continue
         about = whose(resource, person, links)
         if about == "another":
             raise refusal(resource, f"{path} entry {number}", path)
         unclear += about == "unclear"
         orders.append(resource)
-        if isinstance(entry, Mapping) and isinstance(entry.get("fullUrl"), str):
+        if isinstance(entry, dict) and isinstance(entry.get("fullUrl"), str):
             full_urls[entry["fullUrl"]] = resource
     if len(orders) < len(entries):
         notices.append(f"{len(entries) - len(orders)} of the entries of {path} could not be read as a resource")

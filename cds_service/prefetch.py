@@ -225,7 +225,7 @@ def _relative(request: HookRequest, pointers: Iterable[object], kinds: Collectio
     base = (request.fhir_server or "").rstrip("/") + "/"
     wanted: dict[str, bool] = {}
     for pointer in pointers:
-        if isinstance(pointer, Mapping) and isinstance(pointer.get("reference"), str):
+        if isinstance(pointer, dict) and isinstance(pointer.get("reference"), str):
             parts = pointer["reference"].removeprefix(base).split("/")
             if parts[0] in kinds and len(parts) > 1:
                 wanted[f"{parts[0]}/{quote(parts[1], safe='')}"] = bool(pointer.get("display"))

@@ -12,22 +12,23 @@ from cds_service import fhir_client, logs, named_orders, prefetch
 from cds_service.cards import questionnaire, render, suggestion
 from cds_service.crd import versions
 from cds_service.crd.answer import SELECTING, Asked
-from cds_service.crd.assertion import Questionnaire, Terms
+from cds_service.crd.assertion import Terms
 from cds_service.deadline import Deadline
 from cds_service.decision import Decision
+from cds_service.errors import SettingsError
 from cds_service.fhir_client import Reader
 from cds_service.fhir_connections import Connections
 from cds_service.hook_request import HookRequest
 from cds_service.library import Library, load_library
 from cds_service.logs import log
-from cds_service.policy.document import PolicyDocument
 from cds_service.policy.evaluate import evaluate, notices
 from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
 from cds_service.questionnaires import canonical
 from cds_service.questionnaires.left_open import open_questions
 from cds_service.routing import Elsewhere, Selected, Selection
-from cds_service.settings import Settings
+from cds_service.settings import PREFIX, Settings
+from cds_service.trace import NOBODY, Trace
 from cds_service.triage import triage
 from fhir_mappings import products, therapies
 from fhir_mappings.chart import Chart, Resource
@@ -63,6 +64,8 @@ class Services:
     def load(cls, settings: Settings) -> Services:
         """Read what the settings name. Raises PolicyError, SettingsError when a file of it is not right."""
         library = load_library(settings.policies, settings.payers, settings.centres)
+        if unknown := sorted(set(settings.speaks_for) - library.payers.by_id.keys()):
+            raise SettingsError(f"{PREFIX}SPEAKS_FOR: payers.yaml has no payer {', '.join(unknown)}; ids are wanted")
         return cls(settings, library, connections=Connections(ca=settings.fhir_ca))
 
 
@@ -76,12 +79,13 @@ def answer(
     judged: Callable[[Decision], object] = id,
     fhir_servers: Sequence[str] | None = None,
     smart: bool = False,
+    trace: Trace = NOBODY,
 ) -> dict[str, Any]:
     """Return the CDS Hooks response, by the time that it is due (the setting's, from now, when not given).
 
     ``fhir_servers``: those that may be read for who asks, when not the setting's. ``smart``: who asks can launch SMART
     apps, and this service's form is registered there.
-    Every card that assesses an order is handed to ``judged``, with the facts behind it.
+    Every card that assesses an order is handed to ``judged``, with the facts behind it; ``trace`` hears of each step.
     Raises RequestError (400 another patient's data, 412 nothing to go on).
     """
     settings = services.settings
@@ -96,6 +100,8 @@ def answer(
     )
     request, not_had = named_orders.gather(request, reader)
     found = triage(request, reader)
+    trace.triaged(request, found)
+    trace.reached("triage")
     failed = (*found.unread, *not_had)
     if found.unread:
         logs.note(drugs_not_read=[one.reason for one in found.unread])
@@ -114,31 +120,27 @@ def answer(
     unread = [
         render.unidentified(one.order, one.reason, today, context, request.notices, drug=one.drug) for one in failed
     ]
+    may_ask = request.hook != SELECTING
     decisions: list[Decision] = []
     cards: list[dict[str, Any]] = []
     if found.known and _worth_reading(request, found.known, services, reader, today):
         chart = prefetch.complete(request, needs(found.known, services.library), reader)
-        may_ask = request.hook != SELECTING
+        trace.reached("chart")
         cards += review(
-            chart, found.known, services, today, context, decisions.append, request.as_sent, may_ask=may_ask
+            chart,
+            found.known,
+            services,
+            today,
+            context,
+            decisions.append,
+            request.as_sent,
+            may_ask=may_ask,
+            trace=trace,
         )
     for decision in decisions:
         judged(decision)
-    asking = _asking(decisions, services.library, context.base_url)
-    terms = Terms(context.base_url, settings.speaks_for, may_ask=request.hook != SELECTING, questionnaire=asking)
+    terms = Terms(context.base_url, settings.speaks_for, may_ask)
     return asked.answer([*cards, *unread], decisions, request, today, terms, mirrored=settings.mirror_system_actions)
-
-
-def _asking(decisions: Sequence[Decision], library: Library, base_url: str) -> Questionnaire:
-    """Return what names the questionnaire on what the decision by a policy on an order's facts left open."""
-
-    def canonical_of(document: PolicyDocument, found: Facts) -> str | None:
-        judged = (d.assessment for d in decisions if d.assessment and d.facts is found)
-        assessment = next((a for a in judged if a.document is document), None)
-        asked = open_questions(assessment, found, library.labels, base_url)
-        return asked.canonical if asked else None
-
-    return canonical_of
 
 
 def _worth_reading(
@@ -176,6 +178,7 @@ def review(
     as_sent: Callable[[str], Resource | None] = lambda _: None,
     *,
     may_ask: bool = True,
+    trace: Trace = NOBODY,
 ) -> Iterator[dict[str, Any]]:
     """Return the cards of a chart's orders: one per order and policy, in the order of the orders.
 
@@ -192,13 +195,17 @@ def review(
         ours = (a for a in found.attestations if canonical.is_served_at(a.questionnaire, services.settings.base_url))
         centre = services.library.centres.standing(found.order, day)
         found = replace(found, centre=centre, attestations=tuple(ours))
-        for selection in _governing(order, record, services.library, day):
-            decision = _decided(selection, found, services, context)
+        trace.reached("facts")
+        selections = _governing(order, record, services.library, day)
+        trace.reached("routing")
+        for selection in selections:
+            decision = _decided(selection, found, services, context, trace)
             asked = open_questions(decision.assessment, found, services.library.labels, context.base_url)
             if asked:
                 card = questionnaire.with_link(decision.card, asked.canonical, len(asked.questions), context)
-                decision = replace(decision, card=card)
+                decision = replace(decision, card=card, questionnaire=asked.canonical)
             judged(decision)
+            trace.reached("cards")
             yield decision.card
             raw = as_sent(found.order.reference)
             if asked and may_ask and raw is not None and _is_the_members(selection):
@@ -246,7 +253,7 @@ def _governing(order: Order, record: Record, library: Library, day: datetime.dat
     return selections
 
 
-def _decided(selection: Selection, found: Facts, services: Services, context: render.Context) -> Decision:
+def _decided(selection: Selection, found: Facts, services: Services, context: render.Context, trace: Trace) -> Decision:
     if isinstance(selection, Elsewhere):
         policy = selection.policy
         card = render.elsewhere(selection, found, notices(policy, found, selection.line) if policy else (), context)
@@ -258,6 +265,7 @@ def _decided(selection: Selection, found: Facts, services: Services, context: re
         log.error("policy failed", policy=selection.document.id, exc_info=error)
         logs.note(policy_failed=selection.document.id)
         return Decision(render.unchecked(selection, found, context), found, selection.line, selection)
+    trace.reached("evaluation")
     card = render.assessed(selection, assessment, found, context)
     return Decision(card, found, selection.line, selection, assessment)
 

@@ -121,7 +121,9 @@ def test_the_metrics_of_the_page_are_counted(tmp_path: Path) -> None:
     app = create_app(Settings.load(data_dir=tmp_path))
     shown = app.test_client().get("/metrics").text
     app.extensions["recorder"].close()
-    watched = {name for row in markdown.table(PAGE, "What to watch") for name in re.findall(r"coverage_cds_\w+", row[0])}
+    watched = {
+        name for row in markdown.table(PAGE, "What to watch") for name in re.findall(r"coverage_cds_\w+", row[0])
+    }
 
     assert len(watched) == 4
     assert [name for name in watched if f"# TYPE {name}" not in shown] == []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from cds_service.policy.checks import Check
@@ -237,6 +238,15 @@ class PolicyDocument:
     """None when the document says nothing of it."""
 
     lifted: Lifted | None = None
+    _applicable: Mapping[str, tuple[Criterion, ...]] = field(init=False, repr=False, compare=False)
+    _records: Mapping[str, frozenset[Records]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # asked for every order, and the same for all
+        applicable = {t: self._criteria_of(s) for s in reversed(self.sections) for t in s.therapies}
+        records = {t: frozenset(r for c in found for r in c.records) for t, found in applicable.items()}
+        object.__setattr__(self, "_applicable", MappingProxyType(applicable))
+        object.__setattr__(self, "_records", MappingProxyType(records))
 
     def therapies(self) -> frozenset[str]:
         """Return the therapies that the policy judges or sends elsewhere."""
@@ -254,13 +264,15 @@ class PolicyDocument:
 
     def applicable(self, therapy: str) -> tuple[Criterion, ...]:
         """Return the criteria that apply to the therapy, in the policy's order."""
-        section = self.section_for(therapy)
-        wanted = set(letters(section.requires)) if section else set()
-        return tuple(c for c in self.criteria.values() if c.id in wanted)
+        return self._applicable.get(therapy, ())
 
     def records(self, therapy: str) -> frozenset[Records]:
         """Return the records that judging the therapy needs."""
-        return frozenset(r for c in self.applicable(therapy) for r in c.records)
+        return self._records.get(therapy, frozenset())
+
+    def _criteria_of(self, section: Section) -> tuple[Criterion, ...]:
+        wanted = set(letters(section.requires))
+        return tuple(c for c in self.criteria.values() if c.id in wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,9 @@ def _with_missing(reason: str, criterion: Criterion, facts: Facts) -> str:
 
 
 def _assumptions(criterion: Criterion, known: Mapping[str, Assumption], finding: Finding) -> tuple[str, ...]:
-    read = [known[name].text for name in criterion.assumes]
+    read = tuple(known[name].text for name in criterion.assumes)
+    if not finding.unverified:
+        return read
     codes = [
         f"Found by a code of the value set {name} that was not verified against a published source."
         for name in sorted(finding.unverified & _value_sets(criterion))

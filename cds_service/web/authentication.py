@@ -76,6 +76,12 @@ def servers_of_caller() -> tuple[str, ...] | None:
     return None if client is None else client.fhir_servers or NOBODY
 
 
+def launches_smart_apps() -> bool:
+    """Whether our form is registered with this request's client as a SMART app."""
+    client = caller()
+    return client is not None and client.smart_app is not None
+
+
 def _token(header: str | None) -> str:
     match = _BEARER.fullmatch(header or "")
     if match is None:

@@ -92,8 +92,7 @@ def _install(build: Path, to: Path) -> None:
     build.mkdir()
     for name in dockerfile.copied():
         if (ROOT / name).is_dir():
-            hidden = shutil.ignore_patterns("__pycache__", "*.pyc")
-            shutil.copytree(ROOT / name, build / name, ignore=hidden)
+            shutil.copytree(ROOT / name, build / name, ignore=_unseen)
         else:
             shutil.copy(ROOT / name, build)
     (steps,) = (i.value for i in dockerfile.instructions() if i.name == "RUN" and "pip install" in i.value)
@@ -103,6 +102,11 @@ def _install(build: Path, to: Path) -> None:
         ["sh", "-ec", steps], cwd=build, capture_output=True, text=True, check=False, timeout=3 * LONG
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def _unseen(folder: str, names: list[str]) -> set[str]:
+    """Return what of a folder Docker does not see."""
+    return {name for name in names if not dockerfile.is_seen(Path(folder, name))}
 
 
 def _may_become_another(folder: Path) -> bool:
