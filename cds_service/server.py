@@ -52,6 +52,9 @@ class Server(BaseApplication):
             "graceful_timeout": 30,
             "keepalive": KEEP_ALIVE,
             "limit_request_field_size": HEADER_BYTES,
+            # the service knows its URL from its settings; what a request claims about its way here is not believed
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
             "logger_class": OurLog,
             "loglevel": settings.log_level.lower(),
             "pre_fork": self._before_fork,

@@ -1,6 +1,6 @@
-"""The parts of the README that the service itself can tell: the first report, the samples, the settings.
+"""The parts of the README and of the operators' page that the service itself can tell: report, samples, settings.
 
-``python -m tests.readme_tables`` writes them into the README; ``test_readme`` compares.
+``python -m tests.readme_tables`` writes them; ``test_readme`` and ``test_operations`` compare.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from cds_service.terminal import print_cards
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+OPERATIONS = ROOT / "docs/operations.md"
 SAMPLES = ROOT / "sample_bundles"
 FIRST_SAMPLE = "lantidra-one-hypoglycemia-event-only"
 TODAY = datetime.date(2026, 11, 20)
@@ -63,6 +64,39 @@ def settings() -> Iterator[list[str]]:
     """Yield the row of every setting: its variable, default and meaning."""
     for name, field in Settings.model_fields.items():
         yield [f"`{PREFIX}{name.upper()}`", _default(field.default), field.description or ""]
+
+
+def settings_with_values() -> Iterator[list[str]]:
+    """Yield the row of every setting for operators: what it takes, too."""
+    for name, (variable, default, meaning) in zip(Settings.model_fields, settings(), strict=True):
+        yield [variable, _taken(name), default, meaning]
+
+
+def _taken(name: str) -> str:
+    """Return in words what a setting takes, as its JSON Schema has it."""
+    schema = Settings.model_json_schema()["properties"][name]
+    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+    (kind,) = kinds
+    if "enum" in kind:
+        return ", ".join(f"`{value}`" for value in kind["enum"])
+    words = {
+        "path": "a path",
+        "password": "a secret",
+        "array": "a list, with commas",
+        "boolean": "`yes`, `no`",
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "a text",
+    }
+    found = words[kind.get("format", kind["type"])]
+    bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    limits = [f"{word} {kind[key]:g}" for key, word in bounds.items() if key in kind]
+    return " ".join([found, *limits])
+
+
+def operations_up_to_date(page: str) -> str:
+    """Return the operators' page with its table of settings as they are now."""
+    return _with_rows(page, "| variable | takes | default | meaning |", settings_with_values())
 
 
 def _documents(assessments: Sequence[dict[str, Any]]) -> str:
@@ -108,3 +142,4 @@ def up_to_date(readme: str) -> str:
 
 if __name__ == "__main__":
     README.write_text(up_to_date(README.read_text(encoding="utf-8")), encoding="utf-8")
+    OPERATIONS.write_text(operations_up_to_date(OPERATIONS.read_text(encoding="utf-8")), encoding="utf-8")

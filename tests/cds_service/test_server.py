@@ -156,3 +156,14 @@ def test_temporary_folders_are_where_this_test_looks(tmp_path: Path, temporary: 
     with serving(tmp_path):
         assert len(list(temporary.glob("coverage-cds-metrics-*"))) == 1
     assert tempfile.gettempdir()
+
+
+def test_no_header_about_where_a_request_came_from_is_believed(tmp_path: Path) -> None:
+    claimed = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example.org", "Script_Name": "/evil"}
+    with serving(tmp_path, settings={"FORWARDED_ALLOW_IPS": "*"}) as (url, _):
+        page = requests.get(f"{url}/", headers=claimed, timeout=PATIENCE)
+
+    assert page.status_code == 200
+    assert f"{url}/cds-services" in page.text
+    assert "evil" not in page.text
+    assert f"https://{urlsplit(url).netloc}" not in page.text

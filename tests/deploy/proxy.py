@@ -9,7 +9,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 
 from tests import certificates
 from tests.serving import ROOT, free_port
+from tests.waiting import PATIENCE, until
 
 CONFIGURATION = ROOT / "deploy/nginx.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin")
@@ -55,7 +55,7 @@ class Proxy(NamedTuple):
     @contextmanager
     def http(self) -> Iterator[Https]:
         """Yield an HTTP client for it, over one connection."""
-        client = Https(NAME, self.port, timeout=30)
+        client = Https(NAME, self.port, timeout=PATIENCE)
         with self.connect() as client.sock:
             yield client
             client.close()
@@ -65,7 +65,7 @@ class Proxy(NamedTuple):
         with self.http() as client:
             return client.ask(method, path, body, **headers)
 
-    def connect(self, timeout: float = 30) -> ssl.SSLSocket:
+    def connect(self, timeout: float = PATIENCE) -> ssl.SSLSocket:
         """Return a TLS connection to it, as to its public name."""
         context = ssl.create_default_context(cafile=self.authority)
         return context.wrap_socket(socket.create_connection(("127.0.0.1", self.port), timeout), server_hostname=NAME)
@@ -96,21 +96,17 @@ def in_front_of(service: str, folder: Path, replaced: Mapping[str, str] = Mappin
         process = subprocess.Popen([*command, "-g", "daemon off;"], stderr=log, stdout=subprocess.DEVNULL)
     proxy = Proxy(port, folder / certificates.AUTHORITY, folder / "access.log")
     try:
-        _wait_for(proxy, process, folder)
+        until(lambda: _answers(proxy, process, folder))
         yield proxy
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
 
 
-def _wait_for(proxy: Proxy, process: subprocess.Popen[bytes], folder: Path) -> None:
-    give_up = time.monotonic() + 30
-    while time.monotonic() < give_up:
-        assert process.poll() is None, (folder / "error.log").read_text()
-        try:
-            proxy.connect().close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("nginx did not answer within 30 s")
+def _answers(proxy: Proxy, process: subprocess.Popen[bytes], folder: Path) -> bool:
+    assert process.poll() is None, (folder / "error.log").read_text()
+    try:
+        proxy.connect().close()
+    except OSError:
+        return False
+    return True

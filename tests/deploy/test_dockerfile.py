@@ -77,7 +77,14 @@ def test_docker_sees_what_the_image_is_made_of_and_nothing_else() -> None:
 
     assert seen == set(names)
     assert dockerfile.is_seen(ROOT / "cds_service/web/templates/start.html")
-    for hidden in (".git/config", "tests/serving.py", "deploy/secrets/x", "var/record.key", "cds_service/a.pyc"):
+    for hidden in (
+        ".git/config",
+        "tests/serving.py",
+        "deploy/secrets/x",
+        "var/record.key",
+        "cds_service/a.pyc",
+        "cds_service/web/editor/x",
+    ):
         assert not dockerfile.is_seen(ROOT / hidden), hidden
 
 

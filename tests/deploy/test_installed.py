@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,12 +21,15 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 
+from cds_service.terminal import ASSESSMENT
 from tests.deploy import dockerfile
 from tests.serving import ROOT, environment, free_port
-from tests.waiting import PATIENCE
+from tests.waiting import LONG, PATIENCE, until
 
 PACKAGES = ("cds_service", "fhir_mappings")
 SAMPLE = ROOT / "sample_bundles/lantidra-one-hypoglycemia-event-only.json"
+SOURCES = "cds_service/web/editor/"
+"""What a file of the pages is built from, by people with npm; the built file is in the package."""
 NOT_FOR_USERS = {"pytest", "ruff", "mypy", "hypothesis", "jsonschema"}
 
 
@@ -58,7 +60,7 @@ class Installed(NamedTuple):
 
     def run(self, *command: str) -> str:
         process = self.start(*command)
-        out, error = process.communicate(timeout=120)
+        out, error = process.communicate(timeout=LONG)
         assert (process.returncode, error) == (0, "")
         return out
 
@@ -90,15 +92,21 @@ def _install(build: Path, to: Path) -> None:
     build.mkdir()
     for name in dockerfile.copied():
         if (ROOT / name).is_dir():
-            hidden = shutil.ignore_patterns("__pycache__", "*.pyc")
-            shutil.copytree(ROOT / name, build / name, ignore=hidden)
+            shutil.copytree(ROOT / name, build / name, ignore=_unseen)
         else:
             shutil.copy(ROOT / name, build)
     (steps,) = (i.value for i in dockerfile.instructions() if i.name == "RUN" and "pip install" in i.value)
     steps = steps.replace("/opt/coverage-cds", shlex.quote(str(to))).replace("--no-cache-dir ", "")
     steps = re.sub(r"^python", shlex.quote(sys.executable), steps)
-    done = subprocess.run(["sh", "-ec", steps], cwd=build, capture_output=True, text=True, check=False, timeout=900)
+    done = subprocess.run(
+        ["sh", "-ec", steps], cwd=build, capture_output=True, text=True, check=False, timeout=3 * LONG
+    )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def _unseen(folder: str, names: list[str]) -> set[str]:
+    """Return what of a folder Docker does not see."""
+    return {name for name in names if not dockerfile.is_seen(Path(folder, name))}
 
 
 def _may_become_another(folder: Path) -> bool:
@@ -120,6 +128,7 @@ def data_files(packages: Sequence[Path]) -> set[str]:
         for package in packages
         for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
+        if not str(path.relative_to(package.parent)).startswith(SOURCES)
     }
 
 
@@ -134,20 +143,20 @@ def served(installed: Installed) -> Iterator[str]:
     process = installed.start("coverage-cds", "serve", "--port", str(port), "--workers", "2")
     url = f"http://127.0.0.1:{port}"
     try:
-        give_up = time.monotonic() + PATIENCE
-        while True:
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < give_up
-            try:
-                if requests.get(f"{url}/readyz", timeout=5).ok:
-                    break
-            except requests.ConnectionError:
-                time.sleep(0.1)
+        until(lambda: _answers(url, process))
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=LONG)
         assert process.returncode == 0, error
+
+
+def _answers(url: str, process: subprocess.Popen[str]) -> bool:
+    assert process.poll() is None, process.communicate()[1]
+    try:
+        return requests.get(f"{url}/readyz", timeout=PATIENCE).ok
+    except requests.ConnectionError:
+        return False
 
 
 def test_every_file_of_the_packages_is_installed(installed: Installed) -> None:
@@ -168,8 +177,8 @@ def test_an_order_is_answered_as_from_the_source_tree_and_recorded(installed: In
     sample = installed.data / "sample.json"
     shutil.copy(SAMPLE, sample)
     request = json.loads(installed.run("coverage-cds", "request", str(sample)))
-    answer = requests.post(f"{served}/cds-services/coverage-criteria", json=request, timeout=30)
-    told = [card["extension"]["coverage-cds.assessment"] for card in answer.json()["cards"] if "extension" in card]
+    answer = requests.post(f"{served}/cds-services/coverage-criteria", json=request, timeout=PATIENCE)
+    told = [said for card in answer.json()["cards"] if (said := card.get("extension", {}).get(ASSESSMENT))]
 
     assert [(one["policy"]["id"], one["outcome"]) for one in told] == [("CP.MP.250", "undocumented")]
     listed = installed.run("coverage-cds", "decisions", "list")
@@ -179,11 +188,11 @@ def test_an_order_is_answered_as_from_the_source_tree_and_recorded(installed: In
 
 @pytest.mark.parametrize("path", ["/", "/policies", "/policies/CP.MP.250", "/cds-services", "/healthz"])
 def test_pages_with_their_styles_are_served(served: str, path: str) -> None:
-    answer = requests.get(f"{served}{path}", timeout=30)
+    answer = requests.get(f"{served}{path}", timeout=PATIENCE)
     styles = re.findall(r'href="(/static/[^"]+)"', answer.text)
 
     assert answer.status_code == 200
-    assert [style for style in styles if not requests.get(f"{served}{style}", timeout=30).ok] == []
+    assert [style for style in styles if not requests.get(f"{served}{style}", timeout=PATIENCE).ok] == []
 
 
 def test_the_library_and_the_clients_check_work_there(installed: Installed) -> None:

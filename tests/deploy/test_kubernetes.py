@@ -178,9 +178,12 @@ def test_the_probes_ask_what_the_service_answers_on_the_port_that_it_serves(tmp_
 
 def test_there_is_time_to_drain(tmp_path: Path) -> None:
     server = Server(Settings.load(data_dir=tmp_path), "127.0.0.1", 8000, 1)
-    pause = int(service_container()["lifecycle"]["preStop"]["exec"]["command"][1])
+    told = {m["metadata"]["name"]: m["data"] for m in of_kind("ConfigMap")}["coverage-cds"]
+    drain = float(told[f"{PREFIX}DRAIN_DELAY"])
+    readiness = service_container()["readinessProbe"]
 
-    assert service_pod()["spec"]["terminationGracePeriodSeconds"] >= pause + server.cfg.graceful_timeout + 10
+    assert drain >= readiness["periodSeconds"]
+    assert service_pod()["spec"]["terminationGracePeriodSeconds"] >= drain + server.cfg.graceful_timeout + 10
 
 
 def test_the_journal_is_on_a_volume_of_the_pods_own_that_outlives_it() -> None:
