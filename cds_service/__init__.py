@@ -39,6 +39,7 @@ def create_app(
         layout,
         operations,
         pages,
+        playground,
         questionnaires,
         request_log,
     )
@@ -71,7 +72,8 @@ def create_app(
     app.extensions["recorder"], app.extensions["draining"] = recorder, draining
     readiness = Readiness(recorder, draining, judge)
     app.register_blueprint(operations.blueprint(readiness, metrics, recorder, settings.metrics_token))
-    app.register_blueprint(pages.blueprint(services.library, settings.base_url, settings.silence))
+    app.register_blueprint(pages.blueprint(services.library, settings.silence))
+    app.register_blueprint(playground.blueprint(settings, needs_token=bool(clients)))
     errors.register(app)
     cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app

@@ -8,7 +8,8 @@ CoverageCdsError
 │   ├── WrongPatient        400 data of another patient
 │   ├── NotFeedback         400 JSON, but not CDS Hooks feedback
 │   ├── NotParameters       400 JSON, but not the Parameters of the operation
-│   ├── NotFound            404 no questionnaire or decision of this name
+│   ├── UnknownService      404 no service of this id
+│   ├── NotFound            404 no questionnaire, decision or sample of this name
 │   ├── NothingToGoOn       412 neither the Patient nor any clinical record could be had
 │   ├── TooLarge            413 a body over the limit
 │   ├── WrongMediaType      415 not sent as JSON
@@ -80,7 +81,7 @@ class NotParameters(RequestError):  # noqa: N818 - as above
 
 
 class NotFound(RequestError):  # noqa: N818 - as above
-    """There is no questionnaire, or no decision, of the name in the URL."""
+    """There is no questionnaire, decision or sample of the name in the URL."""
 
     status = 404
     code = "not-found"

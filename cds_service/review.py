@@ -28,6 +28,7 @@ from cds_service.questionnaires import canonical
 from cds_service.questionnaires.left_open import open_questions
 from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import PREFIX, Settings
+from cds_service.trace import NOBODY, Trace
 from cds_service.triage import triage
 from fhir_mappings import products, therapies
 from fhir_mappings.chart import Chart, Resource
@@ -78,12 +79,13 @@ def answer(
     judged: Callable[[Decision], object] = id,
     fhir_servers: Sequence[str] | None = None,
     smart: bool = False,
+    trace: Trace = NOBODY,
 ) -> dict[str, Any]:
     """Return the CDS Hooks response, by the time that it is due (the setting's, from now, when not given).
 
     ``fhir_servers``: those that may be read for who asks, when not the setting's. ``smart``: who asks can launch SMART
     apps, and this service's form is registered there.
-    Every card that assesses an order is handed to ``judged``, with the facts behind it.
+    Every card that assesses an order is handed to ``judged``, with the facts behind it; ``trace`` hears of each step.
     Raises RequestError (400 another patient's data, 412 nothing to go on).
     """
     settings = services.settings
@@ -98,6 +100,8 @@ def answer(
     )
     request, not_had = named_orders.gather(request, reader)
     found = triage(request, reader)
+    trace.triaged(request, found)
+    trace.reached("triage")
     failed = (*found.unread, *not_had)
     if found.unread:
         logs.note(drugs_not_read=[one.reason for one in found.unread])
@@ -121,8 +125,17 @@ def answer(
     cards: list[dict[str, Any]] = []
     if found.known and _worth_reading(request, found.known, services, reader, today):
         chart = prefetch.complete(request, needs(found.known, services.library), reader)
+        trace.reached("chart")
         cards += review(
-            chart, found.known, services, today, context, decisions.append, request.as_sent, may_ask=may_ask
+            chart,
+            found.known,
+            services,
+            today,
+            context,
+            decisions.append,
+            request.as_sent,
+            may_ask=may_ask,
+            trace=trace,
         )
     for decision in decisions:
         judged(decision)
@@ -165,6 +178,7 @@ def review(
     as_sent: Callable[[str], Resource | None] = lambda _: None,
     *,
     may_ask: bool = True,
+    trace: Trace = NOBODY,
 ) -> Iterator[dict[str, Any]]:
     """Return the cards of a chart's orders: one per order and policy, in the order of the orders.
 
@@ -181,13 +195,17 @@ def review(
         ours = (a for a in found.attestations if canonical.is_served_at(a.questionnaire, services.settings.base_url))
         centre = services.library.centres.standing(found.order, day)
         found = replace(found, centre=centre, attestations=tuple(ours))
-        for selection in _governing(order, record, services.library, day):
-            decision = _decided(selection, found, services, context)
+        trace.reached("facts")
+        selections = _governing(order, record, services.library, day)
+        trace.reached("routing")
+        for selection in selections:
+            decision = _decided(selection, found, services, context, trace)
             asked = open_questions(decision.assessment, found, services.library.labels, context.base_url)
             if asked:
                 card = questionnaire.with_link(decision.card, asked.canonical, len(asked.questions), context)
                 decision = replace(decision, card=card, questionnaire=asked.canonical)
             judged(decision)
+            trace.reached("cards")
             yield decision.card
             raw = as_sent(found.order.reference)
             if asked and may_ask and raw is not None and _is_the_members(selection):
@@ -235,7 +253,7 @@ def _governing(order: Order, record: Record, library: Library, day: datetime.dat
     return selections
 
 
-def _decided(selection: Selection, found: Facts, services: Services, context: render.Context) -> Decision:
+def _decided(selection: Selection, found: Facts, services: Services, context: render.Context, trace: Trace) -> Decision:
     if isinstance(selection, Elsewhere):
         policy = selection.policy
         card = render.elsewhere(selection, found, notices(policy, found, selection.line) if policy else (), context)
@@ -247,6 +265,7 @@ def _decided(selection: Selection, found: Facts, services: Services, context: re
         log.error("policy failed", policy=selection.document.id, exc_info=error)
         logs.note(policy_failed=selection.document.id)
         return Decision(render.unchecked(selection, found, context), found, selection.line, selection)
+    trace.reached("evaluation")
     card = render.assessed(selection, assessment, found, context)
     return Decision(card, found, selection.line, selection, assessment)
 

@@ -84,7 +84,7 @@ export function editor(holder, { label, onChange, onFire, onProblem }) {
         indentOnInput(), bracketMatching(), closeBrackets(), search({ top: true }), json(),
         linter(check, { delay: 250 }), marked, indentUnit.of("  "), EditorView.perLineTextDirection.of(true),
         syntaxHighlighting(colours), look,
-        EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true" }),
+        EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true", tabindex: "0" }),
         EditorView.updateListener.of((update) => { if (update.docChanged) onChange(update.state.doc.toString()); }),
         Prec.highest(keymap.of([{ key: "Mod-Enter", run: () => { onFire(); return true; } }])),
         keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...lintKeymap]),
