@@ -280,6 +280,66 @@ def test_the_texts_of_our_exceptions_tell_nothing(made: dict[str, Any]) -> None:
         assert hides("".join(texts))
 
 
+CARD = "4f6d0e2c-9f0c-4d53-8a7e-1f0a4f0f5d11"
+PACKAGE = "/fhir/Questionnaire/$questionnaire-package"
+
+
+def test_questionnaires_and_forms_are_asked_for_without_a_word_on_the_patient(
+    client: FlaskClient, overheard: Overheard
+) -> None:
+    changed = body()
+    changed["prefetch"].pop("conditions")
+    cards = post(client, json=changed).get_json()["cards"]
+    links = [link["url"] for card in cards for link in card.get("links", ()) if "/questionnaires/" in link["url"]]
+    assert links
+    assert hides("".join(links))
+    parts = urlsplit(links[0])
+    name = parts.path.removeprefix("/questionnaires/")
+    for path in (f"/fhir/Questionnaire/{name}?{parts.query}", f"{parts.path}?{parts.query}"):
+        answer = client.get(path, headers=HEADERS)
+        assert answer.status_code == 200
+        assert hides(answer.text)
+    told = client.post(f"{parts.path}/chart", json={"decision": parts.query.removeprefix("decision=")})
+    assert told.status_code == 200
+    assert MARK in told.text, "what the chart says is what the browser asks for"
+    assert hides(overheard.now())
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        (f"/fhir/Questionnaire/{MARK}", None),
+        (f"/fhir/Questionnaire/CP.MP.250-donislecel?decision={MARK}", None),
+        (f"/fhir/Questionnaire?url={MARK}&version={MARK}", None),
+        (f"/questionnaires/{MARK}?decision={MARK}", None),
+        (f"/questionnaires/launch?iss=https://{MARK}&launch={MARK}", None),
+        ("/questionnaires/CP.MP.250-donislecel/chart", {"decision": CARD, "patient": NAME, "token": MARK}),
+        ("/questionnaires/CP.MP.250-donislecel/chart", {"decision": [MARK]}),
+        (PACKAGE, {"resourceType": MARK}),
+        (PACKAGE, {"resourceType": "Parameters", "parameter": [{"name": MARK, "valueString": MARK}]}),
+        (
+            PACKAGE,
+            {
+                "resourceType": "Parameters",
+                "parameter": [
+                    {"name": "coverage", "resource": resource("Coverage", MARK, NAME, payor=[{"display": MARK}])},
+                    {"name": "order", "resource": resource("MedicationRequest", MARK, NAME)},
+                    {"name": "context", "valueString": MARK},
+                    {"name": "questionnaire", "valueCanonical": MARK},
+                ],
+            },
+        ),
+    ],
+)
+def test_a_question_that_cannot_be_answered_repeats_nothing_of_it(
+    path: str, sent: dict[str, Any] | None, client: FlaskClient, overheard: Overheard
+) -> None:
+    answer = client.get(path, headers=HEADERS) if sent is None else client.post(path, json=sent, headers=HEADERS)
+    assert answer.status_code < 500
+    assert hides(answer.text)
+    assert hides(overheard.now())
+
+
 def test_no_file_shows_what_was_sent_and_the_key_is_for_the_service_alone(client: FlaskClient, tmp_path: Path) -> None:
     post(client)
     post(client, FEEDBACK, json=feedback())

@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, select
 from cds_service.errors import Unavailable, UnusableInput
 from cds_service.questionnaires.catalogue import Judged
 from cds_service.settings import Settings
+from cds_service.store.engine import FILE
 from cds_service.store.keys import load_keys
 from cds_service.store.reading import opened
 from cds_service.store.records import about, secret_of, uuid_of
@@ -73,9 +74,14 @@ def shown(settings: Settings, decision: str, of: tuple[str, str] | None = None) 
 _CANNOT = "The record of decisions cannot be read now; please try again later."
 
 
+def _is_new(settings: Settings) -> bool:
+    """Whether nothing was ever recorded here; looking into the database would make its file."""
+    return settings.database_url is None and settings.data_dir.is_dir() and not (settings.data_dir / FILE).exists()
+
+
 def _row(settings: Settings, decision: str) -> RowMapping | None:
     wanted = uuid_of(decision)
-    if wanted is None:
+    if wanted is None or _is_new(settings):
         return None
     joined = cards.join(decisions, cards.c.decision == decisions.c.id)
     wanted_columns = (decisions.c.record, decisions.c.patient, cards.c.position, cards.c.uuid, cards.c.sealed)

@@ -9,6 +9,7 @@ NAVIGATION = (
     ("Playground", "playground.start"),
     ("Policies", "pages.policies"),
     ("Therapies", "pages.therapies"),
+    ("Questions", "forms.listing"),
     ("Decisions", "decisions.listing"),
 )
 """The parts of the site and the endpoint that each begins with; a part that is not served is not offered."""

@@ -227,3 +227,50 @@ def test_a_name_that_two_products_share_means_the_one_whose_label_fits_the_age(
     (card,) = cards(body, services)
     assert assessment(card)["therapy"] == therapy
     assert any("Say which product is ordered" in notice for notice in assessment(card)["notices"])
+
+
+def answered(body: dict[str, Any], services: review.Services) -> dict[str, Any]:
+    asked = hook_request.read(body, ("order-sign", "order-select"))
+    found: dict[str, Any] = review.answer(asked, services, today=TODAY)
+    return found
+
+
+def tasks(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    suggestions = [s for card in answer["cards"] for s in card.get("suggestions", [])]
+    resources = [action["resource"] for s in suggestions for action in s["actions"]]
+    return [r for r in resources if r["resourceType"] == "Task"]
+
+
+def test_an_open_question_is_offered_as_a_task_and_named_in_the_coverage_information(
+    services: review.Services,
+) -> None:
+    answer = answered(sample("lantidra-new-to-the-plan"), services)
+    [task] = tasks(answer)
+    canonical = task["input"][0]["valueCanonical"]
+    assert ".part-" in canonical
+    assert canonical in json.dumps(answer["systemActions"])
+
+
+def test_no_task_is_offered_while_an_order_is_being_selected(services: review.Services) -> None:
+    body = sample("lantidra-new-to-the-plan")
+    body["hook"] = "order-select"
+    entries = body["context"]["draftOrders"]["entry"]
+    body["context"]["selections"] = [f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in entries]
+    answer = answered(body, services)
+    assert tasks(answer) == []
+    assert any("/questionnaires/" in link["url"] for card in answer["cards"] for link in card["links"])
+
+
+@pytest.mark.parametrize("name", ["lantidra-no-payer-stated", "lantidra-everything-documented"])
+def test_no_task_is_offered_for_policies_shown_for_reference_or_without_gaps(
+    name: str, services: review.Services
+) -> None:
+    assert tasks(answered(sample(name), services)) == []
+
+
+def test_no_card_mixes_links_with_suggestions_or_kinds_of_links(services: review.Services) -> None:
+    asked = hook_request.read(sample("lantidra-new-to-the-plan"), ("order-sign",))
+    for smart in (False, True):
+        for card in review.answer(asked, services, today=TODAY, smart=smart)["cards"]:
+            assert not ("links" in card and "suggestions" in card)
+            assert len({link["type"] for link in card.get("links", [])}) <= 1

@@ -3,7 +3,15 @@ from pathlib import Path
 import pytest
 
 from cds_service.policy.errors import PolicyError
-from cds_service.security.clients import Client, cors_origins, load_clients, summary
+from cds_service.security.clients import (
+    Client,
+    SmartApp,
+    cors_origins,
+    launched_from,
+    load_clients,
+    smart_origins,
+    summary,
+)
 from tests import markdown
 from tests.cds_service.security.signing import jwks
 
@@ -55,6 +63,27 @@ def test_a_whole_file_is_read(file: Path) -> None:
     assert second == Client("Another", "urn:another", "https://another.example.org/jwks")
     assert second.max_life == 300
     assert second.algorithms == {"RS256", "RS384", "ES256", "ES384"}
+
+
+def test_the_form_may_be_registered_as_a_smart_app(file: Path) -> None:
+    app = "    smart_app: {client_id: form, scope: launch, origins: ['https://auth.example.org']}\n"
+    first, second = load(file, WHOLE.replace("    cors_origins", f"{app}    cors_origins"))
+    assert first.smart_app == SmartApp("form", "launch", ("https://auth.example.org",))
+    assert second.smart_app is None
+    assert launched_from((first, second), "https://fhir.example.org/r4/") is first
+    assert launched_from((first, second), "https://fhir.example.org/r4/more") is None
+    assert launched_from((first, second), "") is None
+    assert smart_origins((first, second)) == (
+        "http://127.0.0.1:8080",
+        "https://auth.example.org",
+        "https://fhir.example.org",
+    )
+    assert smart_origins((second,)) == ()
+
+
+def test_a_smart_app_needs_a_server_to_be_launched_from(file: Path) -> None:
+    with pytest.raises(PolicyError, match="the client has no FHIR server to launch from"):
+        load(file, f"{WHOLE}    smart_app: {{client_id: form}}\n")
 
 
 @pytest.mark.parametrize(
