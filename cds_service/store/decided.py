@@ -14,7 +14,7 @@ from cds_service.questionnaires.catalogue import Judged
 from cds_service.settings import Settings
 from cds_service.store.keys import load_keys
 from cds_service.store.reading import opened
-from cds_service.store.records import about, uuid_of
+from cds_service.store.records import about, secret_of, uuid_of
 from cds_service.store.tables import cards, decisions
 
 
@@ -65,7 +65,7 @@ def shown(settings: Settings, decision: str, of: tuple[str, str] | None = None) 
     plain = keys.open(row["sealed"], about(row["uuid"]))
     if plain is None:
         return None
-    secret = orjson.loads(plain)
+    secret = secret_of(plain)
     patient = ((secret.get("facts") or {}).get("patient") or {}).get("reference")
     return Shown(secret["card"], patient)
 
