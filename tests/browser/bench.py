@@ -55,6 +55,15 @@ class Bench:
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(text)
 
+    def replace(self, old: str, new: str) -> None:
+        """Write a text in the place of another, wherever it stands in the editor, with the editor's own search."""
+        self.content.focus()
+        self.page.keyboard.press("Control+f")
+        self.page.get_by_label("Find", exact=True).fill(old)
+        self.page.get_by_label("Replace", exact=True).fill(new)
+        self.page.get_by_role("button", name="replace all").click()
+        self.page.keyboard.press("Escape")
+
     def fire(self, document: object = None) -> None:
         """Fire what is in the editor, or a document that is pasted first; return when the answer is there."""
         if document is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.watching import Watch
 from tests.serving import project_folder, serving
@@ -24,6 +24,8 @@ DESKTOP = (1280, 900)
 PHONE = (360, 740)
 STEP_WITHIN = 20_000.0
 """Milliseconds that one step of a page may take on a slow machine; only a broken page takes so long."""
+
+expect.set_options(timeout=STEP_WITHIN)
 
 
 # Of this package, not of the session: Playwright keeps an event loop running as long as it lives, and that is nothing

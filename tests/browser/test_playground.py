@@ -22,16 +22,6 @@ FIRST_PAINT = 100_000
 """Bytes of everything that the page needs before it can be read; the editor comes after."""
 
 
-def replace(page: Page, old: str, new: str) -> None:
-    """Write a text in the place of another, wherever it stands in the editor, with the editor's own search."""
-    Bench(page).content.focus()
-    page.keyboard.press("Control+f")
-    page.get_by_label("Find", exact=True).fill(old)
-    page.get_by_label("Replace", exact=True).fill(new)
-    page.get_by_role("button", name="replace all").click()
-    page.keyboard.press("Escape")
-
-
 def test_a_newcomer_finds_a_gap_fills_it_and_sees_it_settled(page: Page) -> None:
     bench = Bench(page).open()
 
@@ -43,7 +33,7 @@ def test_a_newcomer_finds_a_gap_fills_it_and_sees_it_settled(page: Page) -> None
     expect(gap).to_contain_text("Recorded on 1 of 2 dates in the 12 months before the service date")
     expect(gap).to_contain_text("To settle it:")
 
-    replace(page, "2024-12-11", "2026-08-02")
+    bench.replace("2024-12-11", "2026-08-02")
     expect(page.locator("#state")).to_have_text("Edited since the last run.")
     bench.fire()
 
@@ -292,7 +282,7 @@ def test_what_is_shown_is_accessible_and_as_wide_as_the_window(page: Page, name:
 
 def test_marking_changes_and_evidence_is_accessible(page: Page) -> None:
     bench = Bench(page).open(GAP)
-    replace(page, "2024-12-11", "2026-08-02")
+    bench.replace("2024-12-11", "2026-08-02")
     bench.fire()
     bench.criterion("I.C.2").get_by_role("button", name="Condition/severe-hypoglycemia-1").click()
 

@@ -62,6 +62,11 @@ class TestThePage:
         assert "When a clinician signs an order for a cell or gene therapy" in text
         assert "It determines no coverage; the payer does." in text
 
+    def test_says_what_else_there_is_for_a_browser_without_script(self, browser: FlaskClient) -> None:
+        (said,) = re.findall(r"<noscript>(.+?)</noscript>", browser.get("/").text, re.DOTALL)
+
+        assert "coverage-cds fire" in said
+
     def test_says_that_a_call_is_recorded(self, browser: FlaskClient) -> None:
         assert "it is recorded as a decision" in text_of(browser)
 

@@ -54,7 +54,7 @@ function orderStep(held, order, show) {
     el("p", {}, place(held.order, show), order?.display ? [" ", foreign(order.display)] : null),
     name ? el("p", {}, "is ", el("strong", {}, name), order?.by ? `, recognised by ${order.by}` : "",
       order?.codes?.length ? [" ", el("span", { class: "quiet" }, `(${order.codes.join(", ")})`)] : null,
-      `. Service date ${held.asOf}.`) : null,
+      ". Service date ", el("span", { class: "nobreak" }, `${held.asOf}.`)) : null,
   ];
 }
 
