@@ -20,8 +20,20 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     from cds_service.review import Services
     from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
+    from cds_service.store.keys import load_keys
     from cds_service.store.recorder import Recorder
-    from cds_service.web import authentication, cors, errors, hooks, layout, operations, pages, request_log
+    from cds_service.web import (
+        authentication,
+        cors,
+        decision_pages,
+        errors,
+        hooks,
+        layout,
+        operations,
+        operator_access,
+        pages,
+        request_log,
+    )
 
     settings = settings or Settings.load()
     logs.configure(settings.log_level)
@@ -33,13 +45,17 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     layout.register(app)
     endpoints = hooks.blueprint(services, settings, recorder)
     clients = load_clients(settings.clients) if settings.clients else ()
-    if clients:
-        judge = authentication.verifier(clients, settings)
+    judge = authentication.verifier(clients, settings) if clients else None
+    if judge:
         authentication.require(endpoints, judge, settings.base_url)
     app.register_blueprint(endpoints)
     app.extensions["recorder"] = recorder
     app.register_blueprint(operations.blueprint(settings.data_dir))
     app.register_blueprint(pages.blueprint(services.library, settings.base_url, settings.silence))
+    if settings.decision_pages:
+        replays = authentication.replays_of(settings) if judge else None
+        gate = operator_access.Gate(judge, replays, settings.base_url, lambda: load_keys(settings))
+        app.register_blueprint(gate.guarding(decision_pages.blueprint(settings, services.library, settings.silence)))
     errors.register(app)
     cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app

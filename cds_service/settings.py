@@ -97,6 +97,11 @@ class Settings(BaseSettings):
         le=2,
         description="Seconds that an answer waits for the database to record it, before the journal takes it.",
     )
+    decision_pages: bool = Field(
+        default=True,
+        description="Whether /decisions shows what was recorded: to this machine alone, and with clients configured to "
+        "operators who sign in there and to each client its own.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         default="INFO", description="The least severe messages that are logged."
     )

@@ -47,5 +47,6 @@ def _is_under(path: str, part: str) -> bool:
 def _guarded(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     if response.mimetype == "text/html":
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)  # a page may be stricter
     return response
