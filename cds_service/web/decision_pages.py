@@ -29,7 +29,7 @@ from fhir_mappings import therapies
 OUTCOMES = ("met", "not-met", "undocumented")
 _FILTERS = ("since", "until", "policy", "outcome", "therapy", "client", "id")
 _LONGEST = 200
-_MARKDOWN = MarkdownIt("commonmark", {"html": False})
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable("image")
 
 
 def blueprint(settings: Settings, library: Library, silence: Silence) -> Blueprint:
@@ -39,7 +39,8 @@ def blueprint(settings: Settings, library: Library, silence: Silence) -> Bluepri
 
     @pages.get("/decisions")
     def listing() -> Response:
-        return _list(settings, request.args)
+        # a patient's id is looked for where it is posted, never where it would stand in an address
+        return _list(settings, {name: value for name, value in request.args.items() if name != "patient"})
 
     @pages.post("/decisions")
     def look_up() -> Response:
