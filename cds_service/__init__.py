@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         operations,
         operator_access,
         pages,
+        playground,
         request_log,
     )
 
@@ -51,7 +52,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.register_blueprint(endpoints)
     app.extensions["recorder"] = recorder
     app.register_blueprint(operations.blueprint(settings.data_dir))
-    app.register_blueprint(pages.blueprint(services.library, settings.base_url, settings.silence))
+    app.register_blueprint(pages.blueprint(services.library, settings.silence))
+    app.register_blueprint(playground.blueprint(settings, needs_token=bool(clients)))
     if settings.decision_pages:
         replays = authentication.replays_of(settings) if judge else None
         gate = operator_access.Gate(judge, replays, settings.base_url, lambda: load_keys(settings))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.policy.document import Line
+from cds_service.routing import Selection
 from fhir_mappings.facts import Facts
 
 
@@ -17,4 +18,10 @@ class Decision:
     card: Mapping[str, Any]
     """The card as sent; its extension names the policy, its revision, the basis and the outcomes."""
     facts: Facts
-    line: Line | None
+    selection: Selection
+    """The document that was found to govern, and by which coverage."""
+
+    @property
+    def line(self) -> Line | None:
+        """The member's line of business, when it is stated."""
+        return self.selection.line

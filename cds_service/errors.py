@@ -7,6 +7,8 @@ CoverageCdsError
 │   ├── WrongHook           400 a hook that the service is not for
 │   ├── WrongPatient        400 data of another patient
 │   ├── NotFeedback         400 JSON, but not CDS Hooks feedback
+│   ├── UnknownService      404 no service of this id
+│   ├── UnknownSample       404 no sample of this name
 │   ├── NothingToGoOn       412 neither the Patient nor any clinical record could be had
 │   ├── TooLarge            413 a body over the limit
 │   ├── WrongMediaType      415 not sent as JSON
@@ -84,6 +86,13 @@ class NothingToGoOn(RequestError):  # noqa: N818 - as above
 
     status = 412
     code = "required"
+
+
+class UnknownSample(RequestError):  # noqa: N818 - as above
+    """No sample has the name in the URL."""
+
+    status = 404
+    code = "not-found"
 
 
 class TooLarge(RequestError):  # noqa: N818 - as above

@@ -41,6 +41,8 @@ def describe(document: PolicyDocument) -> str:
     parts += _section("Not evaluated", [f"{letter}: {why}" for letter, why in document.not_evaluated.items()])
     parts += _section("Assumptions", [f"{a.id}: {a.text}" for a in document.assumptions.values()])
     parts += _section("Conflicts", [c.text for c in document.conflicts])
+    if said := document.prior_authorization:
+        parts += _section("Prior authorization", [f"{said.needed}: {said.text}"])
     parts += _section("Notices", [n.text for n in document.notices])
     return "\n".join(parts)
 
@@ -65,6 +67,8 @@ def describe_for(document: PolicyDocument, label: Label | None, therapy: str, on
     parts += _section(
         "Conflicts", [c.text for c in document.conflicts if c.therapies is None or therapy in c.therapies]
     )
+    if said := document.authorization_of(therapy):
+        parts += _section("Prior authorization", [f"{said.needed}: {said.text}"])
     parts += _section("Notices, where they apply", applying)
     return "\n".join(parts)
 

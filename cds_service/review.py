@@ -22,6 +22,7 @@ from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
 from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import Settings
+from cds_service.trace import NOBODY, Trace
 from cds_service.triage import triage
 from fhir_mappings import products, therapies
 from fhir_mappings.chart import Chart
@@ -69,11 +70,12 @@ def answer(
     due: Deadline | None = None,
     judged: Callable[[Decision], object] = id,
     fhir_servers: Sequence[str] | None = None,
+    trace: Trace = NOBODY,
 ) -> dict[str, Any]:
     """Return the CDS Hooks response, by the time that it is due (the setting's, from now, when not given).
 
     ``fhir_servers``: those that may be read for who asks, when not the setting's.
-    Every card that assesses an order is handed to ``judged``, with the facts behind it.
+    Every card that assesses an order is handed to ``judged``, with the facts behind it; ``trace`` hears of each step.
     Raises RequestError (400 another patient's data, 412 nothing to go on).
     """
     settings = services.settings
@@ -86,6 +88,8 @@ def answer(
         connections=services.connections,
     )
     found = triage(request, reader)
+    trace.triaged(found)
+    trace.reached("triage")
     if found.unread:
         logs.note(drugs_not_read=[reason for _, reason in found.unread])
     context = render.Context(
@@ -95,7 +99,8 @@ def answer(
     if not found.known or not _worth_reading(request, found.known, services, reader, today):
         return {"cards": unread}
     chart = prefetch.complete(request, needs(found.known, services.library), reader)
-    return {"cards": [*review(chart, found.known, services, today, context, judged), *unread]}
+    trace.reached("chart")
+    return {"cards": [*review(chart, found.known, services, today, context, judged, trace), *unread]}
 
 
 def _worth_reading(
@@ -130,6 +135,7 @@ def review(
     today: datetime.date,
     context: render.Context,
     judged: Callable[[Decision], object] = id,
+    trace: Trace = NOBODY,
 ) -> Iterator[dict[str, Any]]:
     """Return the cards of a chart's orders: one per order and policy, in the order of the orders."""
     record = read_chart(chart)
@@ -140,9 +146,13 @@ def review(
         order = _fitting(order, record, services.library, day)
         found = facts(record, order, day)
         found = replace(found, centre=services.library.centres.standing(found.order, day))
-        for selection in _governing(order, record, services.library, day):
-            card = _card(selection, found, services, context)
-            judged(Decision(card, found, selection.line))
+        trace.reached("facts")
+        selections = _governing(order, record, services.library, day)
+        trace.reached("routing")
+        for selection in selections:
+            card = _card(selection, found, services, context, trace)
+            judged(Decision(card, found, selection))
+            trace.reached("cards")
             yield card
             yield from _code_offered(selection, found, chart, context)
 
@@ -183,7 +193,9 @@ def _governing(order: Order, record: Record, library: Library, day: datetime.dat
     return selections
 
 
-def _card(selection: Selection, found: Facts, services: Services, context: render.Context) -> dict[str, Any]:
+def _card(
+    selection: Selection, found: Facts, services: Services, context: render.Context, trace: Trace
+) -> dict[str, Any]:
     if isinstance(selection, Elsewhere):
         policy = selection.policy
         return render.elsewhere(selection, found, notices(policy, found, selection.line) if policy else (), context)
@@ -193,6 +205,7 @@ def _card(selection: Selection, found: Facts, services: Services, context: rende
     except Exception as error:  # a policy that fails must be seen on a card, whatever it raised
         log.error("policy failed", policy=selection.document.id, exc_info=error)
         return render.unchecked(selection, found, context)
+    trace.reached("evaluation")
     return render.assessed(selection, assessment, found, context)
 
 

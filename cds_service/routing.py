@@ -39,10 +39,13 @@ class Selected:
     basis: Basis
     payer: Payer
     line: Line | None = None
-    coverage: str | None = None
+    coverages: tuple[str, ...] = ()
+    """References of the coverages that this is about."""
     brand: str | None = None
     """The payer's name as the member knows it; None for a policy that is shown for reference."""
     notices: tuple[str, ...] = ()
+    inactive: bool = False
+    """Whether none of the coverages is active on the service date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +56,11 @@ class Elsewhere:
     because: str
     payer: Payer | None
     line: Line | None = None
-    coverage: str | None = None
+    coverages: tuple[str, ...] = ()
     brand: str | None = None
     policy: PolicyDocument | None = None
     notices: tuple[str, ...] = ()
+    inactive: bool = False
 
 
 Selection = Selected | Elsewhere
@@ -167,12 +171,17 @@ class Router:
             for insurance in reversed(inactive):
                 first = _with_notice(first, INACTIVE.format(self.payers.brand(insurance) or "another payer"))
             return _without_repeats([first, *(_with_notice(s, SECONDARY) for s in others)])
-        known = [payer for i in inactive if (payer := self.payers.find(i))]
+        known = [(payer, i.reference) for i in inactive if (payer := self.payers.find(i))]
         if known:
-            return self._reference(therapy, on, known[:1], NOT_ACTIVE)
+            of_first = tuple(reference for payer, reference in known if payer is known[0][0])
+            shown = self._reference(therapy, on, [known[0][0]], NOT_ACTIVE)
+            return tuple(replace(s, coverages=of_first, inactive=True) for s in shown)
         if inactive:
-            return (Elsewhere("The payer's own policy", NO_POLICY, None, notices=(NOT_ACTIVE,)),)
-        return self._reference(therapy, on, self.payers.by_id.values(), NO_PAYER)
+            coverages = tuple(i.reference for i in inactive)
+            return (Elsewhere("The payer's own policy", NO_POLICY, None, None, coverages, notices=(NOT_ACTIVE,)),)
+        unnamed = tuple(i.reference for i in insurances if in_force(i, on))
+        shown = self._reference(therapy, on, self.payers.by_id.values(), NO_PAYER)
+        return tuple(replace(s, coverages=unnamed) for s in shown)
 
     def judging(self, therapy: str) -> list[PolicyDocument]:
         """Return every document that judges the therapy, whoever pays."""
@@ -182,14 +191,14 @@ class Router:
         payer = self.payers.find(insurance)
         line = line_of(insurance)
         if payer is None:
-            return Elsewhere("The payer's own policy", NO_POLICY, None, line, insurance.reference)
+            return Elsewhere("The payer's own policy", NO_POLICY, None, line, (insurance.reference,))
         for candidate in self.payers.lineage(payer):
             chosen = self._of_payer(candidate, therapy, payer, line, on) or self._sent_away(candidate, line)
             if chosen is not None:
-                return replace(chosen, coverage=insurance.reference, brand=self.payers.brand(insurance))
+                return replace(chosen, coverages=(insurance.reference,), brand=self.payers.brand(insurance))
         because = f"This library holds no policy of {payer.label} for this therapy."
         brand = self.payers.brand(insurance)
-        return Elsewhere("The payer's own policy", because, payer, line, insurance.reference, brand)
+        return Elsewhere("The payer's own policy", because, payer, line, (insurance.reference,), brand)
 
     def _of_payer(self, candidate: Payer, therapy: str, payer: Payer, line: Line | None, on: date) -> Selection | None:
         covering = [d for d in self.documents if d.payer == candidate.id and _covers(d, therapy, line)]
@@ -256,8 +265,11 @@ def _with_notice(selection: Selection, notice: str) -> Selection:
 
 
 def _without_repeats(selections: Iterable[Selection]) -> tuple[Selection, ...]:
+    """Return the selections, each policy once, with the coverages of those that were the same."""
     kept: dict[object, Selection] = {}
     for s in selections:
-        same: object = s.document.id if isinstance(s, Selected) else (s.document, s.payer.id if s.payer else s.coverage)
-        kept.setdefault(same, s)
+        of: object = s.payer.id if s.payer else s.coverages
+        same: object = s.document.id if isinstance(s, Selected) else (s.document, of)
+        first = kept.setdefault(same, s)
+        kept[same] = replace(first, coverages=tuple(dict.fromkeys((*first.coverages, *s.coverages))))
     return tuple(kept.values())

@@ -14,6 +14,7 @@ from cds_service.policy.document import (
     Elsewhere,
     Notice,
     PolicyDocument,
+    PriorAuthorization,
     ProductCode,
     Question,
     Section,
@@ -77,6 +78,7 @@ def _parts(old: PolicyDocument, new: PolicyDocument) -> Iterator[Part]:
     yield from _unnamed("What another document decides", _texts(old.elsewhere, _rule), _texts(new.elsewhere, _rule))
     yield from _unnamed("Conflicts", _texts(old.conflicts, _conflict), _texts(new.conflicts, _conflict))
     yield from _unnamed("Notices", _texts(old.notices, _notice), _texts(new.notices, _notice))
+    yield from _unnamed("Prior authorization", _asks(old.prior_authorization), _asks(new.prior_authorization))
     yield from _unnamed("Billing code", _codes(old.product_code), _codes(new.product_code))
 
 
@@ -214,3 +216,7 @@ def _notice(notice: Notice) -> str:
 
 def _codes(code: ProductCode | None) -> list[str]:
     return [f"{code.text} (orders with {' or '.join(sorted(code.instead_of))})"] if code else []
+
+
+def _asks(said: PriorAuthorization | None) -> list[str]:
+    return [f"{said.needed}: {said.text}{_only_for(None, said.therapies)}"] if said else []

@@ -164,6 +164,20 @@ class ProductCode:
     text: str
 
 
+PriorAuthorizationNeeded = Literal["auth-needed", "no-auth"]
+"""What a policy can say of prior authorization, by the codes of Da Vinci CRD."""
+NEEDED: tuple[PriorAuthorizationNeeded, ...] = get_args(PriorAuthorizationNeeded)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorAuthorization:
+    """What the policy says about asking the payer first, and for which therapies (None: all that it judges)."""
+
+    needed: PriorAuthorizationNeeded
+    text: str
+    therapies: frozenset[str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
     """One policy in the version that is in force from ``effective_from``."""
@@ -186,6 +200,8 @@ class PolicyDocument:
     notices: tuple[Notice, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     product_code: ProductCode | None = None
+    prior_authorization: PriorAuthorization | None = None
+    """None when the document says nothing of it."""
 
     def therapies(self) -> frozenset[str]:
         """Return the therapies that the policy judges or sends elsewhere."""
@@ -195,6 +211,11 @@ class PolicyDocument:
     def section_for(self, therapy: str) -> Section | None:
         """Return the section that judges the therapy."""
         return next((s for s in self.sections if therapy in s.therapies), None)
+
+    def authorization_of(self, therapy: str) -> PriorAuthorization | None:
+        """Return what the policy says about prior authorization of the therapy; None when it says nothing."""
+        said = self.prior_authorization
+        return said if said and (said.therapies is None or therapy in said.therapies) else None
 
     def applicable(self, therapy: str) -> tuple[Criterion, ...]:
         """Return the criteria that apply to the therapy, in the policy's order."""

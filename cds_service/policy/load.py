@@ -10,6 +10,7 @@ from typing import Any, cast
 from cds_service.policy.build import RULE_KEYS, Known, assumption, elements_of, rule, therapies_of
 from cds_service.policy.document import (
     LINES,
+    NEEDED,
     SECTIONS,
     Conflict,
     Criterion,
@@ -20,6 +21,8 @@ from cds_service.policy.document import (
     Logic,
     Notice,
     PolicyDocument,
+    PriorAuthorization,
+    PriorAuthorizationNeeded,
     ProductCode,
     Question,
     Section,
@@ -42,6 +45,7 @@ _DOCUMENT_KEYS = (
     "notices",
     "conflicts",
     "product_code",
+    "prior_authorization",
 )
 
 
@@ -68,6 +72,9 @@ def load_document(text: str, file: str, known: Known) -> PolicyDocument:
         notices=tuple(_notice(n, known) for n in elements_of(found.get("notices"))),
         conflicts=tuple(_conflict(n, known) for n in elements_of(found.get("conflicts"))),
         product_code=_product_code(found["product_code"]) if "product_code" in found else None,
+        prior_authorization=_authorization(found["prior_authorization"], known)
+        if "prior_authorization" in found
+        else None,
     )
     lines = {key: place.line for key, place, _ in found["criteria"].items()} if "criteria" in found else {}
     check_laws(document, lines)
@@ -150,6 +157,12 @@ def _question(key: str, node: Node) -> Question:
 def _product_code(node: Node) -> ProductCode:
     found = node.fields(("instead_of", "text"))
     return ProductCode(frozenset(n.text() for n in found["instead_of"].elements()), found["text"].text())
+
+
+def _authorization(node: Node, known: Known) -> PriorAuthorization:
+    found = node.fields(("needed", "text"), ("therapies",))
+    needed = cast("PriorAuthorizationNeeded", found["needed"].one_of(NEEDED, "answer to whether it is needed"))
+    return PriorAuthorization(needed, found["text"].text(), therapies_of(found.get("therapies"), known))
 
 
 def _elsewhere(node: Node, known: Known) -> Elsewhere:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, get_args
 
 from cds_service.policy.checks import VOCABULARY, Check
-from cds_service.policy.document import LINES, SECTIONS
+from cds_service.policy.document import LINES, NEEDED, SECTIONS
 from fhir_mappings.facts import Records
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -37,6 +37,9 @@ def schema(value_sets: frozenset[str], therapies: frozenset[str], payers: frozen
         "notices": _texts_or({"line": line, "therapies": therapy, "codes": _TEXTS, "under_age": {"type": "integer"}}),
         "conflicts": _texts_or({"therapies": therapy}),
         "product_code": _object({"instead_of": _TEXTS, "text": _TEXT}, ["instead_of", "text"]),
+        "prior_authorization": _object(
+            {"needed": {"enum": list(NEEDED)}, "text": _TEXT, "therapies": therapy}, ["needed", "text"]
+        ),
     }
     root = _object(properties, ["policy", "title", "payer", "citation", "effective"])
     return {

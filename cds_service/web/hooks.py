@@ -15,7 +15,8 @@ from cds_service.errors import UnknownService
 from cds_service.settings import Settings
 from cds_service.store.recorder import Recorder
 from cds_service.store.records import Call
-from cds_service.web import authentication, feedback, json_http, request_log
+from cds_service.trace import NOBODY
+from cds_service.web import authentication, feedback, json_http, request_log, tracing
 
 SERVICE = "coverage-criteria"
 """The service's id: its place in the URL and in discovery."""
@@ -68,6 +69,9 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder)
         due = Deadline.after(settings.answer_deadline)
         request_log.identify(body, HOOKS)
         asked = hook_request.read(body, HOOKS)
+        listener = tracing.Listener(began) if tracing.is_wanted(asked.extension) else None
+        trace = listener or NOBODY
+        trace.reached("read")
         today = datetime.now(UTC).astimezone().date()
         url = request.url_root.rstrip("/")
         judged: list[Decision] = []
@@ -79,10 +83,15 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder)
             due=due,
             judged=judged.append,
             fhir_servers=authentication.servers_of_caller(),
+            trace=trace,
         )
+        trace.reached("cards")
         request_log.answered(answer)
         call = Call(asked.hook, asked.hook_instance, asked.patient_id, sent, client=authentication.name_of_caller())
         recorder.decision(call, answer, judged, (time.perf_counter() - began) * 1000)
+        trace.reached("record")
+        if listener is not None:
+            answer = {**answer, "extension": {tracing.NAME: listener.told(asked, judged, services.library)}}
         return json_http.write(answer)
 
     @pages.post("/cds-services/<service>/feedback")

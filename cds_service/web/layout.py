@@ -6,7 +6,7 @@ from flask import Flask, Response, current_app, request
 from jinja2 import StrictUndefined
 
 NAVIGATION = (
-    ("Playground", "pages.start"),
+    ("Playground", "playground.start"),
     ("Policies", "pages.policies"),
     ("Therapies", "pages.therapies"),
     ("Decisions", "decisions.listing"),
@@ -45,7 +45,8 @@ def _is_under(path: str, part: str) -> bool:
 
 
 def _guarded(response: Response) -> Response:
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    if response.mimetype:  # whatever has a type has content that could be taken for another
+        response.headers["X-Content-Type-Options"] = "nosniff"
     if response.mimetype == "text/html":
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)  # a page may be stricter

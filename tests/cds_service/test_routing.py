@@ -195,7 +195,7 @@ class TestTwoCoverages:
         found = ROUTER.select([second, first], LANTIDRA, DAY)
         assert [name_of(one) for one in found] == ["member-plan THP-ISLET", "member-plan CP.MP.250"]
         assert [one.notices for one in found] == [(), (SECONDARY,)]
-        assert [one.coverage for one in found] == ["Coverage/1", "Coverage/2"]
+        assert [one.coverages for one in found] == [("Coverage/1",), ("Coverage/2",)]
 
     def test_one_without_an_order_comes_last(self) -> None:
         assert routed(covered("Ambetter"), covered("THP", order=2)) == [

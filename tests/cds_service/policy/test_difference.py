@@ -18,6 +18,7 @@ from cds_service.policy.document import (
     Letter,
     Notice,
     PolicyDocument,
+    PriorAuthorization,
     ProductCode,
     Question,
     Section,
@@ -241,6 +242,7 @@ def test_every_part_of_a_document_has_its_place_in_the_difference() -> None:
         "conflicts": (Conflict("Both."),),
         "notices": (Notice("Mind."),),
         "product_code": ProductCode(frozenset(), "Use its own."),
+        "prior_authorization": PriorAuthorization("auth-needed", "Ask first."),
     }
 
     assert filled.keys() | others == set(PolicyDocument.__dataclass_fields__)

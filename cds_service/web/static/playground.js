@@ -1,0 +1,307 @@
+// The playground: picks, edits and fires; shows cards and why; marks what changed since the last run.
+import { asCurl, post, pretty } from "./calling.js";
+import { cardElement, prepare } from "./cards.js";
+import { copy, counted, el } from "./elements.js";
+import { problemPanel } from "./problems.js";
+import { assessmentOf, badge, keyOf, place, stagesElement, traceElement, traceOf, WORDS } from "./trace.js";
+
+const MOST_OPEN = 3; // cards that are shown unfolded; of more, each is one line until it is asked for
+const part = (id) => document.getElementById(id);
+const bench = part("bench");
+const service = `${bench.dataset.base}${bench.dataset.service}`;
+const needsToken = "needsToken" in bench.dataset;
+
+const run = { sample: null, last: null, answered: null, request: null, firing: false };
+let editing = null; // the editor, once its module is here
+
+const ready = import("./editor.js").then(({ editor }) => {
+  editing = editor(part("editor"), {
+    label: "FHIR Bundle or CDS Hooks request, as JSON",
+    onChange: changed,
+    onFire: fire,
+    onProblem: (problem) => { part("problem").replaceChildren(...(problem ? [problemLine(problem)] : [])); },
+  });
+});
+
+function problemLine(problem) {
+  return el("button", { type: "button", class: "plain", click: () => editing.goTo(problem) }, problem.message);
+}
+
+function changed(text) {
+  if (!run.firing && run.answered !== null) say(text === run.answered ? "" : "Edited since the last run.");
+}
+
+function say(text) {
+  part("state").textContent = text;
+}
+
+// ---- samples and files
+
+async function pick(name, { remember = true, thenFire = !needsToken } = {}) {
+  const link = document.querySelector(`#groups a[data-sample="${CSS.escape(name)}"]`);
+  if (!link) return;
+  await ready;
+  const response = await fetch(`${bench.dataset.samples}${encodeURIComponent(name)}.json`).catch(() => null);
+  if (!response?.ok) {
+    result(problemPanel({ status: response?.status ?? 0 }));
+    return;
+  }
+  load(await response.text(), name);
+  if (remember) history.pushState({ sample: name }, "", link.href);
+  if (thenFire) await fire();
+}
+
+function load(text, name) {
+  run.sample = name;
+  run.last = null;
+  run.answered = null;
+  editing.setText(text);
+  part("samples").open = false;
+  part("link").hidden = !name;
+  part("chosen").textContent = name ? `· ${name}` : "· your own";
+  for (const link of document.querySelectorAll("#groups a")) {
+    if (link.dataset.sample === name) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  say("");
+}
+
+async function takeFile(file) {
+  await ready;
+  load(await file.text(), null);
+  history.replaceState({}, "", location.pathname);
+  say(`${file.name} is in the editor. Nothing has been sent.`);
+}
+
+function filter() {
+  const words = part("find").value.toLowerCase().split(/\s+/).filter(Boolean);
+  let found = 0;
+  for (const group of document.querySelectorAll("#groups .group")) {
+    const title = group.querySelector("h3").textContent;
+    let here = 0;
+    for (const item of group.querySelectorAll("li")) {
+      const text = `${title} ${item.textContent}`.toLowerCase();
+      item.hidden = !words.every((word) => text.includes(word));
+      here += item.hidden ? 0 : 1;
+    }
+    group.hidden = here === 0;
+    found += here;
+  }
+  part("none-found").hidden = found > 0;
+}
+
+// ---- firing
+
+async function prepared() {
+  const answer = await post(bench.dataset.prepare, editing.text());
+  if (answer.status === 200) return JSON.stringify(answer.data, null, 2);
+  result(problemPanel(answer));
+  return null;
+}
+
+async function fire() {
+  await ready;
+  if (run.firing) return;
+  const text = editing.text();
+  if (!text.trim()) {
+    say("There is nothing to send yet: pick a sample, or paste a Bundle.");
+    return;
+  }
+  run.firing = true;
+  part("fire").setAttribute("aria-busy", "true");
+  say("Fired …");
+  try {
+    const request = await prepared();
+    if (request !== null) await show(request, text);
+    else say("");
+  } finally {
+    run.firing = false;
+    part("fire").removeAttribute("aria-busy");
+  }
+}
+
+async function show(request, text) {
+  const [answer] = await Promise.all([post(bench.dataset.service, request, token()), prepare()]);
+  run.request = request;
+  if (answer.status !== 200) {
+    result(problemPanel(answer), request, answer);
+    say("");
+    return;
+  }
+  const trace = traceOf(answer.data);
+  const now = new Map(answer.data.cards.map(assessmentOf).filter(Boolean).map((held) => [keyOf(held), held]));
+  result(resultOf(answer, trace, now), request, answer);
+  run.last = now;
+  run.answered = text;
+  say(text === editing.text() ? "" : "Edited since the last run.");
+}
+
+function token() {
+  const field = part("token");
+  const given = field?.value.trim();
+  if (field) field.value = ""; // it counts once
+  return given;
+}
+
+// ---- showing
+
+function result(content, request = null, answer = null) {
+  part("result").replaceChildren(request === null ? content : tabs(content, request, answer));
+}
+
+function tabs(content, request, answer) {
+  const views = [
+    ["Cards", content],
+    ["Request", raw(`POST ${service}`, request)],
+    ["Response", raw(answer.status ? `HTTP ${answer.status}` : "No response", pretty(answer.body))],
+  ];
+  const panels = views.map(([title, view], at) => el("div", { role: "tabpanel", id: `panel-${at}`, "aria-labelledby": `tab-${at}`, hidden: at > 0 }, view));
+  const buttons = views.map(([title], at) => el("button", { type: "button", role: "tab", id: `tab-${at}`, "aria-controls": `panel-${at}`, "aria-selected": String(at === 0), tabindex: at ? "-1" : "0", click: () => choose(at), keydown: (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) choose((at + step + views.length) % views.length);
+  } }, title));
+  function choose(chosen) {
+    buttons.forEach((button, at) => {
+      button.setAttribute("aria-selected", String(at === chosen));
+      button.tabIndex = at === chosen ? 0 : -1;
+      panels[at].hidden = at !== chosen;
+    });
+    buttons[chosen].focus();
+  }
+  return el("div", {}, el("div", { role: "tablist", "aria-label": "The answer", class: "tabs" }, buttons), panels);
+}
+
+function raw(title, text) {
+  const button = el("button", { type: "button", click: async () => {
+    button.textContent = (await copy(text)) ? "Copied" : "Select the text to copy it";
+  } }, "Copy");
+  return el("div", { class: "raw" }, el("p", {}, el("code", {}, title), " ", button), el("pre", { tabindex: "0" }, el("code", {}, text)));
+}
+
+function resultOf(answer, trace, now) {
+  const { cards, systemActions = [] } = answer.data;
+  const reasons = trace.orders.filter((order) => order.because);
+  return el("div", { class: "cases" },
+    changes(now),
+    cards.length ? null : noCards(trace.orders),
+    cards.length > MOST_OPEN ? overview(cards) : null,
+    cards.map((card, at) => caseOf(card, trace, cards.length <= MOST_OPEN || at === 0)),
+    systemActions.length ? el("details", { class: "panel" }, el("summary", {}, `${counted(systemActions.length, "change")} that the EHR makes without asking`),
+      el("ul", {}, systemActions.map((action) => el("li", {}, action.description ?? `${action.type} ${action.resource?.resourceType}/${action.resource?.id}`)))) : null,
+    cards.length && reasons.length ? el("details", { class: "panel" }, el("summary", {}, `${counted(reasons.length, "other order")} without a card`), ordersWithout(reasons)) : null,
+    stagesElement(trace.stages, answer.ms));
+}
+
+function noCards(orders) {
+  return el("div", { class: "panel empty" },
+    el("p", {}, el("strong", {}, "No card."), " The EHR shows nothing, and the clinician signs as usual."),
+    orders.length ? ordersWithout(orders) : el("p", { class: "quiet" }, "The request holds no order that could concern a policy."));
+}
+
+function ordersWithout(orders) {
+  return el("ul", {}, orders.map((order) => el("li", {}, place(order.order, showResource), " ", (order.because ?? "").replace(/^No card: /, ""))));
+}
+
+function overview(cards) {
+  const outcomes = cards.map((card) => assessmentOf(card)).filter(Boolean).map((held) => held.outcome ?? held.basis ?? "undocumented");
+  const counts = [...new Set(outcomes)].map((outcome) => [badge(outcome), ` ${outcomes.filter((one) => one === outcome).length} `]);
+  return el("p", { class: "overview" }, el("strong", {}, counted(cards.length, "card")), " ", counts);
+}
+
+function caseOf(card, trace, open) {
+  const held = assessmentOf(card);
+  const outcome = held?.outcome ?? (held?.elsewhere ? "elsewhere" : null);
+  const title = [held?.order ?? card.source?.label, held?.policy?.id ?? held?.elsewhere?.document].filter(Boolean).join(" · ");
+  return el("details", { class: "case", open },
+    el("summary", {}, el("h3", { dir: "auto" }, title), outcome ? badge(outcome) : null),
+    el("div", { class: "pair" }, cardElement(card, { accept, override }), held?.criteria || held?.elsewhere ? traceElement(held, trace, run.last?.get(keyOf(held)), showResource) : null));
+}
+
+function changes(now) {
+  if (!run.last) return null;
+  const found = [];
+  for (const [key, held] of now) {
+    const before = run.last.get(key);
+    const title = held.policy?.id ?? held.elsewhere?.document;
+    if (!before) found.push([`${held.order}, ${title}: `, el("strong", {}, "new")]);
+    for (const one of held.criteria ?? []) {
+      const earlier = before?.criteria?.find((c) => c.id === one.id)?.outcome;
+      if (before && earlier !== one.outcome) found.push([el("strong", {}, one.id), ` ${WORDS[earlier] ?? "absent"} → `, badge(one.outcome)]);
+    }
+  }
+  for (const [key, held] of run.last) if (!now.has(key)) found.push([`${held.order}, ${held.policy?.id ?? held.elsewhere?.document}: `, el("strong", {}, "gone")]);
+  return el("div", { class: "panel changes", role: "status" },
+    found.length ? [el("strong", {}, "Changed since the last run"), el("ul", {}, found.map((one) => el("li", {}, one)))] : "Nothing changed since the last run.");
+}
+
+function showResource(reference, arrive) {
+  if (!editing.show(reference)) {
+    if (arrive) say(`${reference} is not in the editor's text: the service fetched it, or made it up from another record.`);
+    return;
+  }
+  if (arrive && part("editor").getBoundingClientRect().top < 0) part("editor").scrollIntoView({ block: "start" });
+  if (arrive) say(`${reference} is marked in the editor.`);
+}
+
+// ---- feedback
+
+async function accept(card, suggestion) {
+  let done = "";
+  for (const action of suggestion.actions ?? []) {
+    const { resourceType, id } = action.resource ?? {};
+    if (action.type === "update" && editing.replace(`${resourceType}/${id}`, action.resource)) done = " The order in the editor is changed; fire again to see it judged.";
+  }
+  return feedback({ card: card.uuid, outcome: "accepted", acceptedSuggestions: [{ id: suggestion.uuid }] }, `Accepted.${done}`);
+}
+
+async function override(card, reason, comment) {
+  const why = { ...(reason ? { reason: { code: reason.code, system: reason.system, display: reason.display } } : {}), ...(comment ? { userComment: comment } : {}) };
+  return feedback({ card: card.uuid, outcome: "overridden", ...(Object.keys(why).length ? { overrideReason: why } : {}) }, "Overridden; the service has the reason.");
+}
+
+async function feedback(entry, done) {
+  const body = JSON.stringify({ feedback: [{ ...entry, outcomeTimestamp: new Date().toISOString() }] });
+  const answer = await post(`${bench.dataset.service}/feedback`, body, token());
+  return answer.status === 200 ? done : `The feedback was not taken (${answer.status || "no answer"}). ${answer.data?.issue?.[0]?.diagnostics ?? ""}`;
+}
+
+// ---- wiring
+
+part("fire").addEventListener("click", fire);
+part("find").addEventListener("input", filter);
+part("open").addEventListener("click", () => part("file").click());
+part("file").addEventListener("change", (event) => { if (event.target.files[0]) takeFile(event.target.files[0]); event.target.value = ""; });
+part("curl").addEventListener("click", async () => {
+  await ready;
+  const request = editing.text().trim() ? await prepared() : null;
+  if (request === null) return;
+  const command = asCurl(service, request, needsToken);
+  if (await copy(command)) say("The command is on the clipboard.");
+  else result(raw("The same call from a terminal", command));
+});
+part("link").addEventListener("click", async () => {
+  const url = new URL(`?sample=${encodeURIComponent(run.sample)}`, location.origin + location.pathname).href;
+  say((await copy(url)) ? "The link is on the clipboard." : url);
+});
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[data-sample]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  pick(link.dataset.sample);
+});
+for (const name of ["dragover", "drop"]) {
+  bench.addEventListener(name, (event) => {
+    const file = event.dataTransfer?.files[0];
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (name === "drop" && file) takeFile(file);
+  }, true); // before the editor, which would insert the file where it is dropped
+}
+window.addEventListener("popstate", () => fromAddress());
+
+function fromAddress() {
+  const name = new URLSearchParams(location.search).get("sample");
+  if (name) pick(name, { remember: false });
+}
+fromAddress();
