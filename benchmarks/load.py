@@ -5,7 +5,26 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_PATIENCE = 30
+"""Seconds that one answer may take."""
+
+
+@dataclass
+class Load:
+    """What came of a load: the latency of each answer, and how long all of it took, in seconds."""
+
+    latencies: list[float]
+    seconds: float
+
+    @property
+    def speed(self) -> float:
+        """Requests per second."""
+        return len(self.latencies) / self.seconds
 
 
 @dataclass
@@ -15,48 +34,67 @@ class _Connection:
     received: bytearray = field(default_factory=bytearray)
 
 
-def post(port: int, path: str, body: bytes) -> bytes:
-    """Return the body of the answer to one POST. Raises RuntimeError for a status other than 200."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(_request(path, body))
+def request(path: str, body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> bytes:
+    """Return a POST as it is sent."""
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def post(port: int, sent: bytes) -> bytes:
+    """Return the body of the answer to one request. Raises RuntimeError for a status other than 200."""
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
+        connection.sendall(sent)
         received = bytearray()
         while (end := _complete(received)) is None:
             received += _some(connection)
         return bytes(received[received.index(b"\r\n\r\n") + 4 : end])
 
 
-def measure(port: int, path: str, body: bytes, connections: int, seconds: float) -> list[float]:
-    """Send the body again and again for so many seconds; return the latency of each answer, in seconds."""
-    request, latencies = _request(path, body), list[float]()
-    opened = [_Connection(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(connections)]
+def measure(port: int, requests: Iterator[bytes], connections: int, seconds: float) -> Load:
+    """Send requests for so many seconds, or until there are no more, and wait for the last answers.
+
+    A request is made while no other is being timed on its connection: how long that takes counts as no latency.
+    """
+    latencies = list[float]()
+    opened = [_Connection(socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE)) for _ in range(connections)]
     with selectors.DefaultSelector() as selector:
         for connection in opened:
             connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             selector.register(connection.socket, selectors.EVENT_READ, connection)
         start = time.perf_counter()
-        for connection in opened:
-            _send(connection, request)
-        while time.perf_counter() - start < seconds:
-            for key, _ in selector.select(timeout=10):
+        waiting = sum(_send(connection, next(requests, None)) for connection in opened)
+        while waiting:
+            ready = selector.select(timeout=_PATIENCE)
+            if not ready:
+                raise RuntimeError(f"the server did not answer within {_PATIENCE} s")
+            for key, _ in ready:
                 connection = key.data
                 connection.received += _some(connection.socket)
-                if _complete(connection.received) is not None:
-                    latencies.append(time.perf_counter() - connection.sent_at)
-                    _send(connection, request)
+                if _complete(connection.received) is None:
+                    continue
+                now = time.perf_counter()
+                latencies.append(now - connection.sent_at)
+                if now - start >= seconds or not _send(connection, next(requests, None)):
+                    waiting -= 1
+        took = time.perf_counter() - start
     for connection in opened:
         connection.socket.close()
-    return latencies
+    return Load(latencies, took)
 
 
-def _request(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
-
-
-def _send(connection: _Connection, request: bytes) -> None:
+def _send(connection: _Connection, sent: bytes | None) -> bool:
+    if sent is None:
+        return False
     connection.received.clear()
     connection.sent_at = time.perf_counter()
-    connection.socket.sendall(request)
+    connection.socket.sendall(sent)
+    return True
 
 
 def _some(connection: socket.socket) -> bytes:

@@ -20,8 +20,8 @@ def resources(bundle: Mapping[str, Any], depth: int = 1) -> Iterator[tuple[int, 
     A Bundle inside the Bundle is opened to the given depth, its resources under the number of its entry.
     """
     for number, entry in enumerate(entries(bundle), 1):
-        resource = entry.get("resource") if isinstance(entry, Mapping) else None
-        if not isinstance(resource, Mapping) or not isinstance(resource.get("resourceType"), str):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
             yield number, None
         elif resource["resourceType"] != "Bundle":
             yield number, resource
@@ -33,13 +33,13 @@ def resources(bundle: Mapping[str, Any], depth: int = 1) -> Iterator[tuple[int, 
 
 def named(value: object) -> Iterator[tuple[object, Mapping[str, Any]]]:
     """Yield the fullUrl (None when there is none) and resource of everything in a resource or Bundle."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return
     if value.get("resourceType") != "Bundle":
         yield None, value
         return
     for entry in entries(value):
-        if isinstance(entry, Mapping) and isinstance(entry.get("resource"), Mapping):
+        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict):
             yield entry.get("fullUrl"), entry["resource"]
 
 
@@ -47,7 +47,7 @@ def next_link(bundle: Mapping[str, Any]) -> str | None:
     """Return the URL of the Bundle's next page, if it says that there is one."""
     links = bundle.get("link")
     for link in links if isinstance(links, list) else [links]:
-        if isinstance(link, Mapping) and link.get("relation") == "next" and isinstance(link.get("url"), str):
+        if isinstance(link, dict) and link.get("relation") == "next" and isinstance(link.get("url"), str):
             return str(link["url"])
     return None
 
@@ -57,5 +57,5 @@ def is_failure(resource: Mapping[str, Any]) -> bool:
     if resource.get("resourceType") != "OperationOutcome":
         return False
     issues = resource.get("issue")
-    found = [i.get("severity") for i in issues if isinstance(i, Mapping)] if isinstance(issues, list) else []
+    found = [i.get("severity") for i in issues if isinstance(i, dict)] if isinstance(issues, list) else []
     return not found or any(severity not in ("warning", "information") for severity in found)

@@ -13,10 +13,11 @@ import orjson
 import requests
 from rich.console import Console
 
-from cds_service import hook_request, logs, review
+from cds_service import exact_json, hook_request, logs, review
 from cds_service.bundle_request import bringing, is_bundle, request_from
 from cds_service.checking import check_files
 from cds_service.errors import CoverageCdsError, UnusableInput
+from cds_service.hook_request import HOOKS
 from cds_service.library import PAYERS, Library, known_names, load_file, load_library, load_payers
 from cds_service.policy.difference import difference
 from cds_service.policy.document import PolicyDocument
@@ -28,7 +29,6 @@ from cds_service.settings import Settings
 from cds_service.store import commands
 from cds_service.terminal import ASSESSMENT, print_cards
 
-HOOKS = ("order-sign", "order-select")
 _DATE = click.DateTime(["%Y-%m-%d"])
 
 
@@ -87,7 +87,9 @@ def evaluate(files: tuple[str, ...], form: str, as_of: datetime.datetime | None)
         return
     for answer in answers:
         # a card that suggests another order assesses nothing itself
-        assessed = [card["extension"][ASSESSMENT] for card in answer["cards"] if "extension" in card]
+        assessed = [
+            card["extension"][ASSESSMENT] for card in answer["cards"] if ASSESSMENT in card.get("extension", {})
+        ]
         shown = answer if form == "cards" else assessed
         click.echo(_json(shown))
 
@@ -242,7 +244,8 @@ def _document(name: str) -> dict[str, Any]:
         raise UnusableInput(f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg}).") from None
     if not isinstance(document, dict):
         raise UnusableInput("this is neither a FHIR Bundle nor a CDS Hooks request: a JSON object is needed.")
-    return document
+    found: dict[str, Any] = exact_json.read(data) if exact_json.has_fraction(document) else document
+    return found
 
 
 def _request(document: dict[str, Any]) -> dict[str, Any]:
@@ -258,7 +261,9 @@ def _answer(document: dict[str, Any], services: review.Services, today: datetime
 
 def _posted(url: str, body: dict[str, Any]) -> dict[str, Any]:
     try:
-        response = requests.post(url, data=orjson.dumps(body), headers={"Content-Type": "application/json"}, timeout=30)
+        response = requests.post(
+            url, data=exact_json.write(body), headers={"Content-Type": "application/json"}, timeout=30
+        )
         answer = response.json()
     except requests.exceptions.JSONDecodeError:
         raise UnusableInput(f"the service at {url} answered {response.status_code} without JSON.") from None
@@ -275,4 +280,4 @@ def _diagnostics(answer: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return exact_json.write(value, indented=True).decode()

@@ -7,13 +7,15 @@ CoverageCdsError
 │   ├── WrongHook           400 a hook that the service is not for
 │   ├── WrongPatient        400 data of another patient
 │   ├── NotFeedback         400 JSON, but not CDS Hooks feedback
+│   ├── NotParameters       400 JSON, but not the Parameters of the operation
 │   ├── UnknownService      404 no service of this id
-│   ├── UnknownSample       404 no sample of this name
+│   ├── NotFound            404 no questionnaire, decision or sample of this name
 │   ├── NothingToGoOn       412 neither the Patient nor any clinical record could be had
 │   ├── TooLarge            413 a body over the limit
 │   ├── WrongMediaType      415 not sent as JSON
 │   ├── Unprocessable       422 readable, but against a rule
 │   └── Unavailable         503 cannot be done now; worth trying again
+│       └── Overloaded      503 too much is being done already
 ├── FhirError                   the EHR's FHIR server
 │   └── CouldNotRetrieve        a record could not be had from it
 ├── UnusableInput               a file or an argument of the command line that cannot be used
@@ -74,6 +76,17 @@ class NotFeedback(RequestError):  # noqa: N818 - as above
     """The body is JSON, but not CDS Hooks feedback."""
 
 
+class NotParameters(RequestError):  # noqa: N818 - as above
+    """The body is JSON, but not the FHIR Parameters that the operation takes."""
+
+
+class NotFound(RequestError):  # noqa: N818 - as above
+    """There is no questionnaire, decision or sample of the name in the URL."""
+
+    status = 404
+    code = "not-found"
+
+
 class UnknownService(RequestError):  # noqa: N818 - as above
     """No service has the id in the URL."""
 
@@ -86,13 +99,6 @@ class NothingToGoOn(RequestError):  # noqa: N818 - as above
 
     status = 412
     code = "required"
-
-
-class UnknownSample(RequestError):  # noqa: N818 - as above
-    """No sample has the name in the URL."""
-
-    status = 404
-    code = "not-found"
 
 
 class TooLarge(RequestError):  # noqa: N818 - as above
@@ -125,16 +131,24 @@ class Unavailable(RequestError):  # noqa: N818 - as above
     """Seconds after which a client may try again."""
 
 
+class Overloaded(Unavailable):
+    """As many requests are being answered as this process answers at the same time."""
+
+    code = "throttled"
+    retry_after = 1
+
+
 class FhirError(CoverageCdsError):
     """Something about the EHR's FHIR server."""
 
 
 class CouldNotRetrieve(FhirError):  # noqa: N818 - as above
-    """A record could not be had; ``reason`` says why, in our words."""
+    """A record could not be had; ``reason`` says why, in our words; ``result`` is how the fetch is counted."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, result: str = "unusable") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.result = result
 
 
 class UnusableInput(CoverageCdsError):  # noqa: N818 - named for what was given

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cds_service import bundles, logs, strict_json
+from cds_service import bundles, exact_json, logs, strict_json
 from cds_service.deadline import Deadline
 from cds_service.errors import CouldNotRetrieve, NotJson
 from cds_service.fhir_connections import LATE, Connections
@@ -62,7 +62,10 @@ class RefusingReader:
 
     def many(self, queries: Iterable[str]) -> Mapping[str, Fetched]:
         """Return the reason for every query."""
-        return {query: Fetched(problem=self.reason) for query in queries}
+        asked = dict.fromkeys(queries)
+        if asked:
+            logs.note(fetched={"refused": 1})
+        return {query: Fetched(problem=self.reason) for query in asked}
 
     def prepare(self, references: Iterable[str]) -> None:
         """Look up nothing."""
@@ -143,7 +146,7 @@ class FhirReader:
         answers = {q: f if q in done else Fetched(list(f.resources), LATE) for q, f in found.items()}
         if len(done) < len(found):
             self._visit.cut()
-        logs.note(fetches=self._visit.sent)
+        logs.note(fetches=self._visit.sent, fetched=self._visit.results())
         return answers
 
     def _collect(self, query: str, into: Fetched) -> None:
@@ -159,13 +162,14 @@ class FhirReader:
         url = self._base + query + (f"&_count={PAGE_SIZE}" if "?" in query else "")
         seen = {url}
         for _ in range(MAX_PAGES):
-            answer = _resource(self._visit.get(url))
+            body = self._visit.get(url)
+            answer = _resource(body)
             if answer["resourceType"] != "Bundle":
                 if bundles.is_failure(answer):
                     raise CouldNotRetrieve("the FHIR server reported an error")
                 if "?" in query:
                     raise CouldNotRetrieve(NOT_ASKED_FOR)
-                into.resources.append(answer)
+                into.resources.append(exact_json.as_written(answer, body))  # it may be an order that is sent back
                 return
             self._take(answer, into)
             link = bundles.next_link(answer)

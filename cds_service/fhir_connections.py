@@ -9,10 +9,14 @@ by its circuit breaker.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -23,10 +27,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from cds_service.circuit_breaker import Breakers, CircuitBreaker
 from cds_service.deadline import Deadline
-from cds_service.errors import CouldNotRetrieve
+from cds_service.errors import CouldNotRetrieve, SettingsError
 from cds_service.security import limits, outbound
 from cds_service.security.limits import Allowance
 from cds_service.security.outbound import Origin, Refused, Server
+from cds_service.settings import PREFIX
 
 MAX_PAUSE = 1.0
 """Seconds of Retry-After that are waited for; a server that asks for more is not asked again."""
@@ -36,13 +41,15 @@ LEFT_ALONE = "the FHIR server has failed again and again and is left alone for s
 
 _SERVERS = 32
 """Servers to which connections are kept open; beyond, those of the one not used for longest are closed."""
-_KEPT_OPEN = 80
-"""Connections kept open to one server: what all threads of a worker use at once."""
+_KEPT_OPEN = 160
+"""Connections kept open to one server: what the requests that a worker answers at the same time use at once."""
 _CHUNK = 64 * 1024
 _SOON = 0.001
 _PAUSE = 0.1
 """Seconds before the second try when the server does not say how long."""
 _MAY_PASS = frozenset({429, 502, 503, 504})
+_STATUSES = frozenset(HTTPStatus)
+"""What is counted by its number; a server can make up others without end."""
 _HEADERS = {
     "Accept": "application/fhir+json, application/json;q=0.9",
     "Accept-Encoding": "gzip, identity",
@@ -53,18 +60,19 @@ _HEADERS = {
 class Fault(CouldNotRetrieve):
     """The server failed, and not just for this record; ``again_in``: seconds until a second try may help."""
 
-    def __init__(self, reason: str, again_in: float | None = None) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, result: str, again_in: float | None = None) -> None:
+        super().__init__(reason, result)
         self.again_in = again_in
 
 
 class Connections:
     """The open connections and the circuit breakers of this process, shared by all its requests and threads."""
 
-    def __init__(self, breakers: Breakers[Origin] | None = None) -> None:
+    def __init__(self, breakers: Breakers[Origin] | None = None, ca: Path | None = None) -> None:
+        """Trust the certificate authorities in the PEM file ``ca``, too. Raises SettingsError when it holds none."""
         self.breakers: Breakers[Origin] = Breakers() if breakers is None else breakers
         # An adapter and no session: a session would carry cookies from one patient's request to the next.
-        self._adapter = _Adapter(pool_connections=_SERVERS, pool_maxsize=_KEPT_OPEN)
+        self._adapter = _Adapter(None if ca is None else _trusting(ca))
 
     def visit(self, server: Server, token: str | None, deadline: Deadline) -> Visit:
         """Return what one request uses to read one server. Raises Refused for a token that cannot be sent."""
@@ -99,6 +107,18 @@ class Visit:
         self._failed = False
         self._cut = False
         self._sockets: set[socket.socket] = set()
+        self._results: Counter[str] = Counter()
+        self._left_alone = 0
+
+    def results(self) -> dict[str, int]:
+        """Return how many fetches ended how: a status, or a word. What is still awaited counts as late.
+
+        Look-ups of a server that is left alone are counted, though nothing was sent.
+        """
+        with self._lock:
+            found = self._results + Counter({"left alone": self._left_alone})
+            found["late"] += max(0, self.sent - self._results.total())
+        return {result: count for result, count in sorted(found.items()) if count}
 
     def get(self, url: str) -> bytes:
         """Return the body of a URL of the server. Raises CouldNotRetrieve. Safe for threads."""
@@ -114,6 +134,8 @@ class Visit:
     def get_once(self, url: str) -> bytes:
         """Return the body of a URL, without a second try. Raises CouldNotRetrieve. Safe for threads."""
         if not self._is_admitted():
+            with self._lock:
+                self._left_alone += 1
             raise CouldNotRetrieve(LEFT_ALONE)
         return self._counted(url)
 
@@ -141,16 +163,24 @@ class Visit:
         if self.deadline.left() <= 0:
             raise CouldNotRetrieve(LATE)
         self.allowance.take("calls")
+        result = "unusable"
         try:
             body = self._once(url)
+            result = "200"
         except Refused:
+            result = "refused"
             raise
-        except Fault:
+        except Fault as fault:
+            result = fault.result
             self._failure()
             raise
-        except CouldNotRetrieve:
+        except CouldNotRetrieve as error:
+            result = error.result
             self._breaker.succeeded()
             raise
+        finally:
+            with self._lock:
+                self._results[result] += 1
         self._breaker.succeeded()
         return body
 
@@ -169,8 +199,8 @@ class Visit:
                 return limits.whole(self._parts(response), response.headers.get("Content-Encoding", ""), self.allowance)
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
             if self.deadline.left() <= 0:
-                raise Fault(LATE) from None
-            raise Fault(UNREACHABLE, _PAUSE if _was_reset(error) else None) from None
+                raise Fault(LATE, "late") from None
+            raise Fault(UNREACHABLE, "unreachable", _PAUSE if _was_reset(error) else None) from None
         finally:
             self._unwatch()
 
@@ -179,7 +209,7 @@ class Visit:
         while part := response.raw.read1(_CHUNK, decode_content=False):
             yield part
             if self.deadline.left() <= 0:
-                raise Fault(LATE)
+                raise Fault(LATE, "late")
 
     def connect(self) -> socket.socket:
         """Connect to the server, at an address where it may be. Raises OSError, Refused."""
@@ -264,9 +294,23 @@ class _TlsPool(HTTPSConnectionPool):
 class _Adapter(HTTPAdapter):
     """Sends one request over a connection that is free, and does nothing more: no redirect, cookie, proxy or retry."""
 
+    def __init__(self, trust: ssl.SSLContext | None) -> None:
+        self._trust = trust
+        super().__init__(pool_connections=_SERVERS, pool_maxsize=_KEPT_OPEN)
+
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
+        super().init_poolmanager(*arguments, **options, ssl_context=self._trust)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+def _trusting(ca: Path) -> ssl.SSLContext:
+    """Return what checks certificates by the authorities in a file; requests adds the public ones as it connects."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError:
+        raise SettingsError(f"{PREFIX}FHIR_CA: {ca} holds no certificates in PEM form.") from None
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}FHIR_CA: {ca} cannot be read ({error.strerror}).") from None
 
 
 def _shut(waiting: socket.socket) -> None:
@@ -276,16 +320,17 @@ def _shut(waiting: socket.socket) -> None:
 
 def _refusal(response: requests.Response) -> CouldNotRetrieve:
     status = response.status_code
+    result = str(status) if status in _STATUSES else "other status"
     if status in {401, 403}:
-        return CouldNotRetrieve(f"the FHIR server did not grant access ({status})")
+        return CouldNotRetrieve(f"the FHIR server did not grant access ({status})", result)
     if 300 <= status < 400:
-        return CouldNotRetrieve(f"the FHIR server answered with a redirect ({status}), which is not followed")
+        return CouldNotRetrieve(f"the FHIR server answered with a redirect ({status}), which is not followed", result)
     if status in {404, 410}:
-        return CouldNotRetrieve(f"the FHIR server does not have it ({status})")
+        return CouldNotRetrieve(f"the FHIR server does not have it ({status})", result)
     reason = f"the FHIR server answered with status {status}"
     if status in _MAY_PASS:
-        return Fault(reason, _pause(status, response.headers))
-    return Fault(reason) if status >= 500 else CouldNotRetrieve(reason)
+        return Fault(reason, result, _pause(status, response.headers))
+    return Fault(reason, result) if status >= 500 else CouldNotRetrieve(reason, result)
 
 
 def _pause(status: int, headers: Mapping[str, str]) -> float | None:

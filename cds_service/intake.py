@@ -69,8 +69,8 @@ class Intake:
             return Taken(frozenset())
         if isinstance(value, list):
             value = {"resourceType": "Bundle", "entry": [{"resource": resource} for resource in value]}
-        kind = value.get("resourceType") if isinstance(value, Mapping) else None
-        if not isinstance(value, Mapping) or not isinstance(kind, str):
+        kind = value.get("resourceType") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(kind, str):
             return Taken(frozenset(), NOT_FHIR)
         if kind == "Bundle":
             return self._take_bundle(value, name, path)
@@ -88,9 +88,9 @@ class Intake:
             where = f"{name} entry {number}"
             if resource is None:
                 self.unreadable.append(Unreadable(where, "it holds no resource that can be read"))
-            elif bundles.is_failure(resource):
-                problem = FAILED_IN_PART
-            elif resource["resourceType"] != "OperationOutcome" and self.add(resource, where, path, links):
+            elif resource["resourceType"] == "OperationOutcome":
+                problem = FAILED_IN_PART if bundles.is_failure(resource) else problem
+            elif self.add(resource, where, path, links):
                 types.add(resource["resourceType"])
         return Taken(frozenset(types), FAILED if problem == FAILED_IN_PART and not types else problem)
 

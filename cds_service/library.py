@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 POLICIES = HERE / "policies"
 LABELS = HERE / "labels"
 PAYERS = HERE / "payers.yaml"
+OVERRIDE_REASONS = HERE / "override_reasons.yaml"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Library:
     payers: Payers
     labels: Labels = NO_LABELS
     centres: Centres = NO_CENTRES
+    override_reasons: tuple[Mapping[str, str], ...] = ()
+    """What a clinician may say who goes on despite a card, as Codings."""
 
     @cached_property
     def router(self) -> Router:
@@ -74,7 +77,7 @@ def load_library(policies: Path | None = None, payers: Path | None = None, centr
     check_library(documents)
     labels = load_labels(LABELS, known)
     registry = load_centres(centres, known.therapies) if centres else NO_CENTRES
-    return Library(tuple(documents), known_payers, labels, registry)
+    return Library(tuple(documents), known_payers, labels, registry, load_override_reasons(OVERRIDE_REASONS))
 
 
 def load_labels(folder: Path, known: Known) -> Labels:
@@ -105,6 +108,18 @@ def load_payers(path: Path) -> Payers:
         payer = _payer(node, payers)
         payers[payer.id] = payer
     return Payers(payers.values())
+
+
+def load_override_reasons(path: Path) -> tuple[Mapping[str, str], ...]:
+    """Return the Codings in a file of override reasons; raise PolicyError for anything that is not right."""
+    found = parse(text_of(path), str(path)).fields(("systems", "reasons"))
+    systems = {name: node.text() for name, _, node in found["systems"].items()}
+    reasons: list[Mapping[str, str]] = []
+    for node in found["reasons"].elements():
+        told = node.fields(("system", "code", "display"))
+        system = systems[told["system"].one_of(systems, "system")]
+        reasons.append({"system": system, "code": told["code"].text(), "display": told["display"].text()})
+    return tuple(reasons)
 
 
 def _payer(node: Node, known: dict[str, Payer]) -> Payer:

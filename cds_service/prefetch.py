@@ -45,6 +45,12 @@ TEMPLATES: Mapping[str, str] = MappingProxyType(
 )
 """Prefetch key to FHIR query. Only primitive context tokens: every CDS Hooks version and client knows them."""
 
+ORDER_KEYS = ("medicationRequests", "serviceRequests", "deviceRequests")
+"""The keys of the records among which are the orders that a hook names."""
+_ORDERS: Mapping[str, str] = MappingProxyType(
+    {key: f"{key[0].upper()}{key[1:-1]}?patient={_PATIENT}" for key in ORDER_KEYS}
+)
+
 MINIMAL = ("patient", "coverage")
 """The keys of what is looked at for every order that concerns a policy; the rest depends on the policy."""
 
@@ -96,17 +102,21 @@ def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | N
     )
 
 
-def templates(published: Literal["minimal", "full"]) -> Mapping[str, str]:
-    """Return the templates that discovery publishes: EHRs run each of them for every order, of whatever kind."""
-    return TEMPLATES if published == "full" else {key: TEMPLATES[key] for key in MINIMAL}
+def templates(published: Literal["minimal", "full"], *, names_orders: bool = False) -> Mapping[str, str]:
+    """Return the templates that discovery publishes: EHRs run each of them for every order, of whatever kind.
+
+    A hook that only ``names_orders`` asks for the orders too, always.
+    """
+    chosen = TEMPLATES if published == "full" else {key: TEMPLATES[key] for key in MINIMAL}
+    return {**chosen, **_ORDERS} if names_orders else chosen
 
 
-def find(request: HookRequest, reference: str) -> Resource | None:
-    """Return the Medication that a reference leads to, from anywhere in the prefetch; None when it was not sent.
+def find(request: HookRequest, reference: str, kind: str = "Medication") -> Resource | None:
+    """Return the resource that a reference leads to, from anywhere in the prefetch; None when it was not sent.
 
     The reference may be relative, absolute, with a version, or the fullUrl of a Bundle's entry.
     """
-    kind, name = "Medication", reference.split("/_history/")[0].split("/")[-2:]
+    name = reference.split("/_history/")[0].split("/")[-2:]
     for value in request.prefetch.values():
         for url, resource in bundles.named(value):
             if resource.get("resourceType") == kind and (url == reference or [kind, resource.get("id")] == name):
@@ -215,7 +225,7 @@ def _relative(request: HookRequest, pointers: Iterable[object], kinds: Collectio
     base = (request.fhir_server or "").rstrip("/") + "/"
     wanted: dict[str, bool] = {}
     for pointer in pointers:
-        if isinstance(pointer, Mapping) and isinstance(pointer.get("reference"), str):
+        if isinstance(pointer, dict) and isinstance(pointer.get("reference"), str):
             parts = pointer["reference"].removeprefix(base).split("/")
             if parts[0] in kinds and len(parts) > 1:
                 wanted[f"{parts[0]}/{quote(parts[1], safe='')}"] = bool(pointer.get("display"))

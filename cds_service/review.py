@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from cds_service import fhir_client, logs, prefetch
-from cds_service.cards import render, suggestion
+from cds_service import fhir_client, logs, named_orders, prefetch
+from cds_service.cards import questionnaire, render, suggestion
+from cds_service.crd import versions
+from cds_service.crd.answer import SELECTING, Asked
+from cds_service.crd.assertion import Questionnaire, Terms
 from cds_service.deadline import Deadline
 from cds_service.decision import Decision
 from cds_service.fhir_client import Reader
@@ -17,18 +20,20 @@ from cds_service.fhir_connections import Connections
 from cds_service.hook_request import HookRequest
 from cds_service.library import Library, load_library
 from cds_service.logs import log
+from cds_service.policy.document import PolicyDocument
 from cds_service.policy.evaluate import evaluate, notices
 from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
+from cds_service.questionnaires import canonical
+from cds_service.questionnaires.left_open import open_questions
 from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import Settings
 from cds_service.trace import NOBODY, Trace
 from cds_service.triage import triage
 from fhir_mappings import products, therapies
-from fhir_mappings.chart import Chart
+from fhir_mappings.chart import Chart, Resource
 from fhir_mappings.extract import Record, facts, read_chart
 from fhir_mappings.facts import Facts, Order, Records
-from fhir_mappings.json_fields import reference_to
 from fhir_mappings.orders import as_product
 
 ALWAYS_NEEDED: frozenset[Records] = frozenset({"patient", "coverage"})
@@ -57,8 +62,9 @@ class Services:
 
     @classmethod
     def load(cls, settings: Settings) -> Services:
-        """Read the library that the settings name; raises PolicyError when a file in it is not right."""
-        return cls(settings, load_library(settings.policies, settings.payers, settings.centres))
+        """Read what the settings name. Raises PolicyError, SettingsError when a file of it is not right."""
+        library = load_library(settings.policies, settings.payers, settings.centres)
+        return cls(settings, library, connections=Connections(ca=settings.fhir_ca))
 
 
 def answer(
@@ -70,15 +76,18 @@ def answer(
     due: Deadline | None = None,
     judged: Callable[[Decision], object] = id,
     fhir_servers: Sequence[str] | None = None,
+    smart: bool = False,
     trace: Trace = NOBODY,
 ) -> dict[str, Any]:
     """Return the CDS Hooks response, by the time that it is due (the setting's, from now, when not given).
 
-    ``fhir_servers``: those that may be read for who asks, when not the setting's.
+    ``fhir_servers``: those that may be read for who asks, when not the setting's. ``smart``: who asks can launch SMART
+    apps, and this service's form is registered there.
     Every card that assesses an order is handed to ``judged``, with the facts behind it; ``trace`` hears of each step.
     Raises RequestError (400 another patient's data, 412 nothing to go on).
     """
     settings = services.settings
+    asked = Asked.by(request, settings.crd_version)
     due = due or Deadline.after(settings.answer_deadline)
     reader = fhir_client.connect(
         request.fhir_server,
@@ -87,20 +96,62 @@ def answer(
         deadline=due.within(settings.fetch_deadline, reserve=JUDGING),
         connections=services.connections,
     )
+    request, not_had = named_orders.gather(request, reader)
     found = triage(request, reader)
-    trace.triaged(found)
+    trace.triaged(request, found)
     trace.reached("triage")
+    failed = (*found.unread, *not_had)
     if found.unread:
-        logs.note(drugs_not_read=[reason for _, reason in found.unread])
+        logs.note(drugs_not_read=[one.reason for one in found.unread])
+    if not_had:
+        logs.note(orders_not_read=[one.reason for one in not_had])
     context = render.Context(
-        settings.base_url or base_url, services.new_id, therapies.display_name, services.library.payer_name
+        settings.base_url or base_url,
+        services.new_id,
+        therapies.display_name,
+        services.library.payer_name,
+        versions.topic_system(asked.version),
+        services.library.override_reasons,
+        asked.about if len(request.draft_orders) > 1 else render.no_extension,
+        smart,
     )
-    unread = [render.unidentified(order, reason, today, context, request.notices) for order, reason in found.unread]
-    if not found.known or not _worth_reading(request, found.known, services, reader, today):
-        return {"cards": unread}
-    chart = prefetch.complete(request, needs(found.known, services.library), reader)
-    trace.reached("chart")
-    return {"cards": [*review(chart, found.known, services, today, context, judged, trace), *unread]}
+    unread = [
+        render.unidentified(one.order, one.reason, today, context, request.notices, drug=one.drug) for one in failed
+    ]
+    decisions: list[Decision] = []
+    cards: list[dict[str, Any]] = []
+    if found.known and _worth_reading(request, found.known, services, reader, today):
+        chart = prefetch.complete(request, needs(found.known, services.library), reader)
+        trace.reached("chart")
+        may_ask = request.hook != SELECTING
+        cards += review(
+            chart,
+            found.known,
+            services,
+            today,
+            context,
+            decisions.append,
+            request.as_sent,
+            may_ask=may_ask,
+            trace=trace,
+        )
+    for decision in decisions:
+        judged(decision)
+    asking = _asking(decisions, services.library, context.base_url)
+    terms = Terms(context.base_url, settings.speaks_for, may_ask=request.hook != SELECTING, questionnaire=asking)
+    return asked.answer([*cards, *unread], decisions, request, today, terms, mirrored=settings.mirror_system_actions)
+
+
+def _asking(decisions: Sequence[Decision], library: Library, base_url: str) -> Questionnaire:
+    """Return what names the questionnaire on what the decision by a policy on an order's facts left open."""
+
+    def canonical_of(document: PolicyDocument, found: Facts) -> str | None:
+        judged = (d.assessment for d in decisions if d.assessment and d.facts is found)
+        assessment = next((a for a in judged if a.document is document), None)
+        asked = open_questions(assessment, found, library.labels, base_url)
+        return asked.canonical if asked else None
+
+    return canonical_of
 
 
 def _worth_reading(
@@ -135,9 +186,16 @@ def review(
     today: datetime.date,
     context: render.Context,
     judged: Callable[[Decision], object] = id,
+    as_sent: Callable[[str], Resource | None] = lambda _: None,
+    *,
+    may_ask: bool = True,
     trace: Trace = NOBODY,
 ) -> Iterator[dict[str, Any]]:
-    """Return the cards of a chart's orders: one per order and policy, in the order of the orders."""
+    """Return the cards of a chart's orders: one per order and policy, in the order of the orders.
+
+    ``as_sent``: an order by its reference as the EHR wrote it; without it, no changed order and no task is offered.
+    ``may_ask``: whether a task to document something may be offered.
+    """
     record = read_chart(chart)
     for order in known:
         day = _day(order, today)
@@ -145,16 +203,29 @@ def review(
             continue
         order = _fitting(order, record, services.library, day)
         found = facts(record, order, day)
-        found = replace(found, centre=services.library.centres.standing(found.order, day))
+        ours = (a for a in found.attestations if canonical.is_served_at(a.questionnaire, services.settings.base_url))
+        centre = services.library.centres.standing(found.order, day)
+        found = replace(found, centre=centre, attestations=tuple(ours))
         trace.reached("facts")
         selections = _governing(order, record, services.library, day)
         trace.reached("routing")
         for selection in selections:
-            card = _card(selection, found, services, context, trace)
-            judged(Decision(card, found, selection))
+            decision = _decided(selection, found, services, context, trace)
+            asked = open_questions(decision.assessment, found, services.library.labels, context.base_url)
+            if asked:
+                card = questionnaire.with_link(decision.card, asked.canonical, len(asked.questions), context)
+                decision = replace(decision, card=card)
+            judged(decision)
             trace.reached("cards")
-            yield card
-            yield from _code_offered(selection, found, chart, context)
+            yield decision.card
+            raw = as_sent(found.order.reference)
+            if asked and may_ask and raw is not None and _is_the_members(selection):
+                yield questionnaire.task_offered(decision.card, raw, chart.patient_id, asked, today, context)
+            yield from _code_offered(selection, found, raw, context)
+
+
+def _is_the_members(selection: Selection) -> bool:
+    return isinstance(selection, Selected) and selection.basis == "member-plan"
 
 
 def _day(order: Order, today: datetime.date) -> datetime.date:
@@ -193,31 +264,31 @@ def _governing(order: Order, record: Record, library: Library, day: datetime.dat
     return selections
 
 
-def _card(
-    selection: Selection, found: Facts, services: Services, context: render.Context, trace: Trace
-) -> dict[str, Any]:
+def _decided(selection: Selection, found: Facts, services: Services, context: render.Context, trace: Trace) -> Decision:
     if isinstance(selection, Elsewhere):
         policy = selection.policy
-        return render.elsewhere(selection, found, notices(policy, found, selection.line) if policy else (), context)
+        card = render.elsewhere(selection, found, notices(policy, found, selection.line) if policy else (), context)
+        return Decision(card, found, selection.line, selection)
     library, silence = services.library, services.settings.silence
     try:
         assessment = evaluate(selection.document, found, selection.line, silence, library.labels)
     except Exception as error:  # a policy that fails must be seen on a card, whatever it raised
         log.error("policy failed", policy=selection.document.id, exc_info=error)
-        return render.unchecked(selection, found, context)
+        logs.note(policy_failed=selection.document.id)
+        return Decision(render.unchecked(selection, found, context), found, selection.line, selection)
     trace.reached("evaluation")
-    return render.assessed(selection, assessment, found, context)
+    card = render.assessed(selection, assessment, found, context)
+    return Decision(card, found, selection.line, selection, assessment)
 
 
 def _code_offered(
-    selection: Selection, found: Facts, chart: Chart, context: render.Context
+    selection: Selection, found: Facts, order: Resource | None, context: render.Context
 ) -> Iterator[dict[str, Any]]:
     """Yield a card that replaces an unlisted code by the product's own, where the policy asks for that."""
     asked = selection.document.product_code if isinstance(selection, Selected) else None
     product = products.product(found.order.therapy)
     if asked is None or product is None or not product.hcpcs or selection.payer is None:
         return
-    order = next((r for r in chart.draft_orders if reference_to(r) == found.order.reference), None)
     changed = suggestion.with_code(order, asked.instead_of, product.hcpcs[0]) if order is not None else None
     if changed is not None:
         yield suggestion.product_code(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 from cds_service.policy.document import Line, PolicyDocument
@@ -75,6 +76,7 @@ NO_POLICY = "The coverage names a payer for which this library holds no policy."
 NO_PAYER = "No payer is stated: every policy of the library for this therapy is shown, for reference."
 
 
+@lru_cache(maxsize=4096)
 def normalised(name: str) -> str:
     """Return a name for comparison: no case, punctuation, accents or legal suffixes, single spaces."""
     plain = unicodedata.normalize("NFKD", name).casefold()
@@ -97,28 +99,28 @@ class Payers:
         names = [(normalised(name), payer, name) for payer in self.by_id.values() for name in payer.names]
         longest_first = sorted(names, key=lambda entry: (-len(entry[0]), entry[0]))
         self._names = [(_as_words(known, payer.not_before), payer, name) for known, payer, name in longest_first]
+        # a service hears the same few names again and again; each is asked for several times for one order
+        self._named = lru_cache(maxsize=1024)(self._spoken)
 
     def find(self, insurance: Insurance) -> Payer | None:
         """Return the payer of a coverage: by identifier, else by the longest known name in its names."""
         for identifier in insurance.payer_identifiers:
             if identifier in self._by_identifier:
                 return self._by_identifier[identifier]
-        return next((payer for payer, _ in self._named(insurance)), None)
+        return next((payer for payer, _ in self._named(insurance.payer_names)), None)
 
     def brand(self, insurance: Insurance) -> str | None:
         """Return the name by which people know the payer of a coverage, with the payer's own where they differ."""
         payer = self.find(insurance)
         if payer is None:
             return None
-        name = next((name for found, name in self._named(insurance) if found is payer), payer.label)
+        name = next((name for found, name in self._named(insurance.payer_names) if found is payer), payer.label)
         return name if normalised(payer.label) in normalised(name) else f"{name} ({payer.label})"
 
-    def _named(self, insurance: Insurance) -> Iterator[tuple[Payer, str]]:
-        """Yield the payers that a coverage names, with the known name, the longest name first."""
-        spoken = [f" {normalised(name)} " for name in insurance.payer_names]
-        for known, payer, name in self._names:
-            if any(known.search(words) for words in spoken):
-                yield payer, name
+    def _spoken(self, names: tuple[str, ...]) -> tuple[tuple[Payer, str], ...]:
+        """Return the payers that a coverage names, with the known name, the longest name first."""
+        spoken = [f" {normalised(name)} " for name in names]
+        return tuple((payer, name) for known, payer, name in self._names if any(known.search(s) for s in spoken))
 
     def lineage(self, payer: Payer) -> list[Payer]:
         """Return the payer and its parents, the most specific first."""

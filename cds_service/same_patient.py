@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -38,6 +38,11 @@ class Person:
     patient_id: str
     server: str | None = None
     identifiers: frozenset[Identifier] = frozenset()
+    reference: str = field(init=False, repr=False, compare=False)
+    """How most resources name the patient."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reference", f"Patient/{self.patient_id}")
 
     def is_named(self, reference: str) -> bool | None:
         """Whether a reference leads to this patient; None when it leads to no Patient."""
@@ -90,7 +95,7 @@ def whose(resource: Mapping[str, Any], person: Person, links: Mapping[str, str] 
     answer: Whose = "ours"
     for name in _NAMING:
         about = resource.get(name)
-        if not about:
+        if not about or (isinstance(about, dict) and about.get("reference") == person.reference):
             continue
         for reference in about if isinstance(about, list) else (about,):
             named = _named(reference, resource, person, links)
@@ -98,7 +103,9 @@ def whose(resource: Mapping[str, Any], person: Person, links: Mapping[str, str] 
                 return named
             if named == "unclear" and name != _SOURCE:
                 answer = named
-    if any(whose(inner, person, links) == "another" for inner in _contained(resource) if not _is_patient(inner)):
+    if "contained" in resource and any(
+        whose(inner, person, links) == "another" for inner in _contained(resource) if not _is_patient(inner)
+    ):
         return "another"
     return answer
 
@@ -118,8 +125,10 @@ def patients_of(entries: Iterable[object], person: Person, where: str, path: str
     links: dict[str, str] = {}
     identifiers: frozenset[Identifier] = frozenset()
     for number, entry in enumerate(entries, 1):
-        patient = entry.get("resource") if isinstance(entry, Mapping) else None
-        if not isinstance(entry, Mapping) or not isinstance(patient, Mapping) or not _is_patient(patient):
+        if not isinstance(entry, dict):
+            continue
+        patient = entry.get("resource")
+        if not isinstance(patient, dict) or not _is_patient(patient):
             continue
         url = entry.get("fullUrl")
         linked = patient_of(url) if isinstance(url, str) else None
@@ -156,7 +165,7 @@ def _may_be_told(resource: Mapping[str, Any]) -> bool:
 
 def _named(about: object, holder: Mapping[str, Any], person: Person, links: Mapping[str, str]) -> Whose:
     """Say whom a Reference, or the bare text of one, names."""
-    reference = about.get("reference") if isinstance(about, Mapping) else about
+    reference = about.get("reference") if isinstance(about, dict) else about
     if isinstance(reference, str) and reference:
         if (named := person.is_named(reference)) is None and (linked := links.get(reference)) is not None:
             named = linked == person.patient_id
@@ -167,7 +176,7 @@ def _named(about: object, holder: Mapping[str, Any], person: Person, links: Mapp
         inside = [r for r in _contained(holder) if _is_patient(r) and f"#{r.get('id')}" == reference]
         known = [identifier for patient in inside for identifier in known_as(patient)]
     else:
-        own = _identifier(about.get("identifier")) if isinstance(about, Mapping) else None
+        own = _identifier(about.get("identifier")) if isinstance(about, dict) else None
         known = [own] if own else []
     answers = {person.has(identifier) for identifier in known}
     return "ours" if True in answers else "another" if False in answers else "unclear"
@@ -175,7 +184,7 @@ def _named(about: object, holder: Mapping[str, Any], person: Person, links: Mapp
 
 def _contained(resource: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     held = resource.get("contained")
-    return [r for r in (held if isinstance(held, list) else [held]) if isinstance(r, Mapping)] if held else []
+    return [r for r in (held if isinstance(held, list) else [held]) if isinstance(r, dict)] if held else []
 
 
 def _is_patient(resource: Mapping[str, Any]) -> bool:
@@ -183,7 +192,7 @@ def _is_patient(resource: Mapping[str, Any]) -> bool:
 
 
 def _identifier(value: object) -> Identifier | None:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return None
     system, own = value.get("system"), value.get("value")
     return (system, own) if isinstance(system, str) and isinstance(own, str) and system and own else None

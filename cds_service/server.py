@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import socket
-from http import HTTPStatus
+import os
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.http import errors
-from gunicorn.workers.gthread import ThreadWorker
 
 from cds_service import create_app, logs
+from cds_service.draining import Draining
+from cds_service.http_worker import Worker
 from cds_service.logs import log
 from cds_service.settings import Settings
+from cds_service.worker_counts import WorkerCounts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-THREADS = 8
+SPARE_THREADS = 8
+"""Threads beyond those that answer requests: they turn away what is too much, and say whether the worker is well."""
+KEEP_ALIVE = 75
+"""Seconds for which an idle connection is kept: longer than proxies do, so that none sends into one being closed."""
 HEADER_BYTES = 32 * 1024
 """Bytes of one header: enough for a token that is too long to be answered like any other bad one."""
 
@@ -31,22 +35,36 @@ class Server(BaseApplication):
 
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
         logs.own_process()
-        self._app = create_app(settings)
+        self._counts = WorkerCounts()
+        try:
+            self._app = create_app(settings, shared_counts=self._counts.folder)
+        except BaseException:
+            self._counts.remove()
+            raise
         self._app.extensions["recorder"].prepare()
+        self._drain_delay, self.at_once = settings.drain_delay, settings.max_at_once
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": workers,
             "worker_class": Worker,
-            "threads": THREADS,
+            "threads": settings.max_at_once + SPARE_THREADS,
             "preload_app": True,
             "graceful_timeout": 30,
+            "keepalive": KEEP_ALIVE,
             "limit_request_field_size": HEADER_BYTES,
             "logger_class": OurLog,
             "loglevel": settings.log_level.lower(),
-            "pre_fork": _freeze,
+            "pre_fork": self._before_fork,
+            "worker_exit": self._worker_ends,
+            "child_exit": self._worker_ended,
+            "on_exit": self._ended,
             "control_socket_disable": True,
         }
         super().__init__()
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        Parent(self, self._drain_delay).run()
 
     def load_config(self) -> None:
         """Give gunicorn its options: nothing is read from its files or environment."""
@@ -58,6 +76,47 @@ class Server(BaseApplication):
         """Return the application for a worker."""
         return self._app
 
+    @property
+    def draining(self) -> Draining:
+        """What tells every worker that it is to say that it is not ready."""
+        flag: Draining = self._app.extensions["draining"]
+        return flag
+
+    def _before_fork(self, _parent: object, worker: Any) -> None:
+        worker.place = self._counts.take_place()
+        # what is loaded at start lives for ever: without this the collector walks it again and again in every worker
+        gc.collect()
+        gc.freeze()
+
+    def _worker_ends(self, _parent: object, _worker: object) -> None:
+        self._app.extensions["recorder"].close()
+
+    def _worker_ended(self, _parent: object, worker: Any) -> None:
+        self._counts.leave_place(worker.place)
+
+    def _ended(self, _parent: object) -> None:
+        self._counts.remove()
+
+
+class Parent(Arbiter):
+    """The parent of the workers. Told to stop, it first lets load balancers know; told again, it stops at once."""
+
+    def __init__(self, server: Server, delay: float) -> None:
+        super().__init__(server)
+        self._server, self._delay = server, delay
+        self._draining = False
+
+    def handle_term(self) -> None:
+        """Begin to drain, and stop when that is over: SIGTERM."""
+        if self._draining or not self._delay:
+            super().handle_term()
+        self._draining = True
+        self._server.draining.begin()
+        log.info("draining", seconds=self._delay)
+        timer = threading.Timer(self._delay, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.daemon = True
+        timer.start()
+
 
 class OurLog(Logger):
     """What gunicorn logs goes to our log, which chooses; its access log, which is full of URLs, stays off."""
@@ -67,36 +126,3 @@ class OurLog(Logger):
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
-
-
-class Worker(ThreadWorker):
-    """A worker whose answers to what is not HTTP repeat nothing of it."""
-
-    def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:  # noqa: ARG002
-        """Answer what gunicorn could not read, or could not answer."""
-        status = _status(exc)
-        log.warning("not HTTP", status=status.value, raised=type(exc).__name__)
-        issue = {"severity": "error", "code": "invalid", "diagnostics": "The request could not be read as HTTP."}
-        if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-            issue |= {"code": "exception", "diagnostics": "The service failed for a reason of its own."}
-        body = orjson.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        with contextlib.suppress(OSError):
-            client.sendall(head.encode() + body)
-
-
-def _status(error: BaseException) -> HTTPStatus:
-    if isinstance(error, errors.LimitRequestLine):
-        return HTTPStatus.REQUEST_URI_TOO_LONG
-    if isinstance(error, errors.LimitRequestHeaders):
-        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-    return HTTPStatus.BAD_REQUEST if isinstance(error, errors.ParseException) else HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def _freeze(_server: object, _worker: object) -> None:
-    # what is loaded at start lives for ever: without this the collector walks it again and again in every worker
-    gc.collect()
-    gc.freeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from cds_service.errors import SettingsError
 from cds_service.security.outbound import can_be_registered
 
 PREFIX = "COVERAGE_CDS_"
+_SECRETS_DIR = "secrets_dir"
 
 
 class Settings(BaseSettings):
@@ -20,6 +22,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
+    secrets_dir: Path | None = Field(
+        default=None,
+        description="A folder of files, each the value of one setting and named for it: coverage_cds_database_url, "
+        "coverage_cds_record_keys. A variable wins over a file.",
+    )
     data_dir: Path = Field(
         default=Path("var"),
         description="Folder for what the service stores; made when it is not there.",
@@ -46,6 +53,11 @@ class Settings(BaseSettings):
         description="Base URLs of the FHIR servers that may be read, with everything under them; plain http only where "
         "written so. With none, only a server on loopback is read. With clients, each client's own count instead.",
     )
+    fhir_ca: Path | None = Field(
+        default=None,
+        description="A PEM file of certificate authorities, such as the hospital's own, that are trusted beside the "
+        "public ones: for FHIR servers, and for the URLs of clients' keys.",
+    )
     prefetch: Literal["minimal", "full"] = Field(
         default="full",
         description="What discovery asks EHRs to send with every order: all records that a policy may need (full), or "
@@ -64,6 +76,25 @@ class Settings(BaseSettings):
         description="Seconds for a whole answer; what is not fetched half a second before is reported as missing.",
     )
     max_body: int = Field(default=2 * 1024 * 1024, gt=0, description="Bytes that a request body may have.")
+    max_at_once: int = Field(
+        default=16,
+        ge=1,
+        le=1000,
+        description="Requests that each worker process answers at the same time; one more is answered 503 at once.",
+    )
+    drain_delay: float = Field(
+        default=2.0,
+        ge=0,
+        le=600,
+        description="Seconds after SIGTERM in which requests are still taken and /readyz says 503, so that load "
+        "balancers send them elsewhere; then what is being answered is finished.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="A secret of 32 characters or more that /metrics wants as a bearer token; without one, /metrics "
+        "is for this machine only.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",),
         description="Origins of browser pages that may call the service; * is every origin. With clients, theirs are "
@@ -97,6 +128,21 @@ class Settings(BaseSettings):
         le=2,
         description="Seconds that an answer waits for the database to record it, before the journal takes it.",
     )
+    crd_version: Literal["2.0", "2.1", "2.2"] = Field(
+        default="2.0",
+        description="The version of Da Vinci CRD in which coverage information is written when a request asks for none "
+        "(davinci-crd.requestedVersion).",
+    )
+    speaks_for: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Ids of the payers (payers.yaml) for which this deployment speaks: only for them is an order whose "
+        "criteria are all met told to be covered; else it is conditional.",
+    )
+    mirror_system_actions: bool = Field(
+        default=False,
+        description="Whether system actions also stand under extension.systemActions, where the CDS Hooks Sandbox "
+        "looks for them.",
+    )
     decision_pages: bool = Field(
         default=True,
         description="Whether /decisions shows what was recorded: to this machine alone, and with clients configured to "
@@ -106,7 +152,7 @@ class Settings(BaseSettings):
         default="INFO", description="The least severe messages that are logged."
     )
 
-    @field_validator("fhir_servers", "cors_origins", mode="before")
+    @field_validator("fhir_servers", "cors_origins", "speaks_for", mode="before")
     @classmethod
     def _list(cls, value: object) -> object:
         """Split ``a, b``; leave a JSON array to JSON and anything else to the type's own check."""
@@ -135,9 +181,29 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **values: Any) -> Settings:
-        """Read the environment; ``values`` win over it. Raises SettingsError, which names every unusable setting."""
+        """Read environment and secrets; ``values`` win. Raises SettingsError, which names every unusable setting."""
+        folder = values.get(_SECRETS_DIR) or os.environ.get(f"{PREFIX}{_SECRETS_DIR}".upper()) or None
         try:
+            if folder is not None:
+                _check_secrets(Path(folder))
+                values["_secrets_dir"] = folder
             return cls(**values)
         except ValidationError as error:
             problems = [f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
             raise SettingsError("; ".join(problems)) from None
+        except (OSError, ValueError):
+            raise _unusable_secrets(f"a file in {folder} cannot be read, or is no text.") from None
+
+
+def _check_secrets(folder: Path) -> None:
+    """Refuse a folder that is not there, and a file that is named for no setting: its value would be missed."""
+    if not folder.is_dir():
+        raise _unusable_secrets(f"{folder} is no folder.")
+    known = {f"{PREFIX}{name}".lower() for name in Settings.model_fields}
+    for path in sorted(folder.iterdir()):
+        if path.name.lower().startswith(PREFIX.lower()) and path.name.lower() not in known:
+            raise _unusable_secrets(f"{path} is named for no setting.")
+
+
+def _unusable_secrets(problem: str) -> SettingsError:
+    return SettingsError(f"{PREFIX}{_SECRETS_DIR}: ".upper() + problem)

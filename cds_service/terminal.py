@@ -18,11 +18,20 @@ _ID_WIDTH = 10
 
 
 def print_cards(console: Console, cards: Sequence[Mapping[str, Any]]) -> None:
-    """Print every card with its criteria, gaps first; a sentence when there is none."""
+    """Print every card with its criteria, gaps first; a sentence when there is none.
+
+    A card that only offers a Task is left out: it repeats the gaps, and nobody at a terminal has a list of tasks.
+    """
     if not cards:
         console.print("No card: no order concerns a policy of this library.")
     for card in cards:
-        console.print(_card(card))
+        if not _only_offers_a_task(card):
+            console.print(_card(card))
+
+
+def _only_offers_a_task(card: Mapping[str, Any]) -> bool:
+    actions = [action for suggestion in card.get("suggestions", []) for action in suggestion.get("actions", [])]
+    return bool(actions) and all(action.get("resource", {}).get("resourceType") == "Task" for action in actions)
 
 
 def _card(card: Mapping[str, Any]) -> RenderableType:

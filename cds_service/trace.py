@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cds_service.hook_request import HookRequest
 from cds_service.triage import Triage
 
 Stage = Literal["read", "triage", "chart", "facts", "routing", "evaluation", "cards", "record"]
@@ -13,8 +14,8 @@ Stage = Literal["read", "triage", "chart", "facts", "routing", "evaluation", "ca
 class Trace:
     """Hears of one review as it goes on. This one does nothing with it; see ``web/tracing.py`` for one that does."""
 
-    def triaged(self, found: Triage) -> None:
-        """Hear which orders concern a policy."""
+    def triaged(self, request: HookRequest, found: Triage) -> None:
+        """Hear which orders of a request, with those that it only named, concern a policy."""
 
     def reached(self, stage: Stage) -> None:
         """Hear that a stage is done, and with it all that was done since the last one."""

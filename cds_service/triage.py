@@ -25,10 +25,12 @@ class Triage(NamedTuple):
 
 
 class NotRead(NamedTuple):
-    """An order whose drug is a reference that could not be followed, with the reason in our words."""
+    """An order whose drug, or which itself, is a reference that could not be followed; the reason in our words."""
 
     order: str
     reason: str
+    drug: bool = True
+    """False when it is the order itself that could not be had."""
 
 
 def triage(request: HookRequest, reader: Reader | None) -> Triage:
@@ -53,7 +55,8 @@ def triage(request: HookRequest, reader: Reader | None) -> Triage:
                 continue
             order = orders.read(resource, {**lookup, order.medication: medication})
         if isinstance(order, Order):
-            known.append(replace(order, notices=(*order.notices, *_oddities(resource), *request.notices)))
+            odd = () if request.named_orders else _oddities(resource)
+            known.append(replace(order, notices=(*order.notices, *odd, *request.notices)))
     return Triage(tuple(known), tuple(unread))
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_mappings.chart import Resource
-from fhir_mappings.dates import Moment, moment
-from fhir_mappings.facts import Attestation, Evidence, Unreadable
-from fhir_mappings.json_fields import items, objects, reference_to, text, token
+from fhir_mappings.dates import Moment, date_range, moment
+from fhir_mappings.facts import Attestation, DateRange, Evidence, Unreadable
+from fhir_mappings.json_fields import items, number, objects, one_object, reference_to, target, text, token
+from fhir_mappings.quantities import written
 from fhir_mappings.resources import MODIFIED, UNREAD_DATE, evidence, is_modified
 
 # HL7 v2-0136, SNOMED CT qualifiers and LOINC answers
 _YES = {"y", "yes", "true", "373066001", "la33-6"}
 _NO = {"n", "no", "false", "373067005", "la32-8"}
+LONGEST_CANONICAL = 500
+"""Characters of a canonical URL that are kept."""
+OF_DATE = ".date"
+"""What the linkId of the follow-up has after its question's, which asks for the day of what was answered."""
+OF_VALUE = ".value"
+"""The same of the follow-up that asks for a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +50,54 @@ def read(resource: Resource, questions: Collection[str] | None = None) -> Answer
     return Answers(found, quality=checked.quality)
 
 
+class _Details(NamedTuple):
+    """What the follow-ups of all questions say, by the question."""
+
+    days: dict[str, DateRange]
+    values: dict[str, str]
+
+
 def _attestations(resource: Resource, authored: Moment, questions: Collection[str] | None) -> Iterator[Attestation]:
-    for item in _items(resource):
+    given = list(_items(resource))
+    details = _details(given)
+    author, questionnaire = _author(resource), text(resource.get("questionnaire"), LONGEST_CANONICAL)
+    for item in given:
         question = text(item.get("linkId"))
         if question is None or (questions is not None and question not in questions):
             continue
         said = {_yes_or_no(answer) for answer in objects(item.get("answer"))} - {None}
         if len(said) == 1:
             yes = True in said
-            source = Evidence(reference_to(resource), text(item.get("text")), "yes" if yes else "no", authored.text)
-            yield Attestation(question, yes, source, authored.when)
+            value = details.values.get(question) if yes else None
+            shown = ", ".join(part for part in ("yes" if yes else "no", value, author and f"by {author}") if part)
+            source = Evidence(reference_to(resource), text(item.get("text")), shown, authored.text)
+            happened = details.days.get(question) if yes else None
+            yield Attestation(question, yes, source, authored.when, happened, questionnaire, author)
+
+
+def _details(given: Collection[dict[str, Any]]) -> _Details:
+    found = _Details({}, {})
+    for item in given:
+        name = text(item.get("linkId")) or ""
+        answer = one_object(item.get("answer"))
+        if name.endswith(OF_DATE) and (day := date_range(answer.get("valueDate", answer.get("valueDateTime")))):
+            found.days[name.removesuffix(OF_DATE)] = day
+        if name.endswith(OF_VALUE) and (value := _number_of(answer)):
+            found.values[name.removesuffix(OF_VALUE)] = value
+    return found
+
+
+def _number_of(answer: Mapping[str, Any]) -> str | None:
+    measured = answer.get("valueQuantity")
+    if isinstance(measured, dict):
+        return written(measured)
+    plain = number(answer.get("valueDecimal", answer.get("valueInteger")))
+    return None if plain is None else f"{plain:f}"
+
+
+def _author(resource: Resource) -> str | None:
+    author = one_object(resource.get("author"))
+    return text(target(author)) or text(author.get("type"))
 
 
 def _items(resource: Resource) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from fhir_mappings.json_fields import LONGEST
 from fhir_mappings.listings import SCOPES, ListedCode, ListedWords, ValueSet, is_verified, read_value_set
 from fhir_mappings.phrases import Phrases
 from fhir_mappings.systems import DATA, canonical, ndc_forms, normal_forms, system_uri
@@ -52,9 +53,17 @@ def match_code(system: str | None, code: str | None) -> Match:
 
 def match_words(text: str, scope: str) -> Match:
     """Return the value sets whose words stand in a text, as whole words; ``scope`` is one of the ``SCOPES``."""
+    return (_said if len(text) > LONGEST else _said_before)(text, scope)
+
+
+def _said(text: str, scope: str) -> Match:
     phrases, meanings = _words()[scope]
     found = phrases.find(text)
     return together(meanings[place] for place in found) if found else NOTHING
+
+
+_said_before = lru_cache(maxsize=16384)(_said)
+"""Names, reasons and instructions recur; what is longer than a name does not."""
 
 
 def together(matches: Iterable[Match]) -> Match:

@@ -6,6 +6,7 @@ import re
 from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fhir_mappings.facts import DateRange
@@ -18,7 +19,12 @@ def date_range(text: object) -> DateRange | None:
     """Return the days that a FHIR date, dateTime or instant may mean; None when it is not a calendar date."""
     if not isinstance(text, str) or not (found := _DATE.fullmatch(text.strip())):
         return None
-    year, month, day = found.groups()
+    return _days(found[1], found[2], found[3])
+
+
+@lru_cache(maxsize=16384)
+def _days(year: str, month: Any, day: Any) -> DateRange | None:
+    """Return the days of a date as it is written; those of a lifetime are not many."""
     try:
         if day:
             return DateRange.day(date(int(year), int(month), int(day)))
@@ -58,7 +64,7 @@ def moment(*fields: object) -> Moment:
         if value is None:
             continue
         when = date_range(value)
-        return Moment(when, evidence_date(value)) if when else Moment(unread=True)
+        return Moment(when, str(value).strip()[:10]) if when else Moment(unread=True)
     return UNDATED
 
 

@@ -43,6 +43,36 @@ def describe(value: object) -> Description:
     """Read a CodeableConcept, a list of them, a bare Coding or a bare text."""
     if value is None:
         return UNDESCRIBED
+    usual = _usual(value) if isinstance(value, dict) else None
+    return _described(value) if usual is None else usual
+
+
+def _usual(concept: dict[str, Any]) -> Description | None:
+    """Return what a concept says that has codings and short texts, as most have; None for any other."""
+    codings = concept.get("coding")
+    if not isinstance(codings, list) or not codings:
+        return None
+    told = [concept.get("text")]
+    try:
+        for coding in codings:
+            told += (coding.get("system"), coding.get("code"), coding.get("display"))
+        return _described_before(tuple(told)) if sum(map(len, filter(None, told))) <= _LONGEST_TOLD else None
+    except (AttributeError, TypeError):  # something else stands there than objects and texts
+        return None
+
+
+_LONGEST_TOLD = 2 * LONGEST
+
+
+@lru_cache(maxsize=16384)
+def _described_before(told: tuple[Any, ...]) -> Description:
+    """Describe a concept by its text and, for each coding, system, code and display: they recur as names do."""
+    parts = [told[at : at + 3] for at in range(1, len(told), 3)]
+    codings = [dict(zip(("system", "code", "display"), part, strict=True)) for part in parts]
+    return _described({"text": told[0], "coding": codings})
+
+
+def _described(value: object) -> Description:
     codings: list[tuple[str | None, str | None]] = []
     texts: list[str] = []
     displays: list[str] = []
@@ -82,8 +112,10 @@ def matches(description: Description, scope: str | None = None, *, therapy: bool
     """
     if not description.codings and not description.texts:
         return NOTHING
-    long = any(len(words) > LONGEST for words in description.texts)
-    return (_matches if long else _matches_of_short)(description.codings, description.texts, scope, therapy)
+    for words in description.texts:
+        if len(words) > LONGEST:
+            return _matches(description.codings, description.texts, scope, therapy)
+    return _matches_of_short(description.codings, description.texts, scope, therapy)
 
 
 def _matches(codings: Codings, texts: tuple[str, ...], scope: str | None, therapy: bool) -> Match:

@@ -111,6 +111,12 @@ class Attestation:
     answer: bool
     evidence: Evidence
     when: DateRange | None = None
+    happened: DateRange | None = None
+    """The day that a follow-up gives for what is answered."""
+    questionnaire: str | None = None
+    """The canonical URL of what was answered, as the response states it."""
+    author: str | None = None
+    """Who answered: ``Practitioner/p1``, or the type alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,7 @@ def number(value: object) -> Decimal | None:
 
 def reference_to(resource: Mapping[str, Any]) -> str:
     """Return ``Type/id`` of a resource, or ``Type (no id)``."""
-    kind = text(resource.get("resourceType")) or "Resource"
-    identity = text(resource.get("id"))
+    kind, identity = text(resource.get("resourceType")) or "Resource", text(resource.get("id"))
     return f"{kind}/{identity}" if identity else f"{kind} (no id)"
 
 

@@ -17,6 +17,8 @@ from fhir_mappings.resources import MODIFIED, UNREAD_DATE, is_modified, problem
 
 _OVER = {"cancelled", "stopped", "revoked", "entered-in-error"}
 _SCOPES = {"MedicationRequest": "medications", "ServiceRequest": "procedures", "DeviceRequest": "procedures"}
+KINDS = frozenset(_SCOPES)
+"""The types of order that a policy can be about."""
 
 
 class NeedsMedication(NamedTuple):

@@ -74,9 +74,11 @@ class Phrases:
 
     def find(self, text: str) -> list[int]:
         """Return the places of the wordings that stand in a text, ascending, each once."""
+        starts = self._starts
+        if text.isascii() and starts.keys().isdisjoint(_TOKEN.findall(text[:LONGEST_TEXT].lower())):
+            return []
         written = tokens(text)
         folded = _fold(written)
-        starts = self._starts
         found: set[int] = set()
         for at, word in enumerate(folded):
             for phrase, exactly, rule in starts.get(word, ()):

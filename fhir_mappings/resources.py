@@ -1,7 +1,8 @@
 """Whether a resource is valid FHIR R4, and what reading one yields. The only import of ``fhir.resources``.
 
-R4B models accept R4. They are built for what becomes evidence only, one resource at a time, and are never dumped:
-a number such as ``1e1000000`` validates at once and takes many seconds to write out.
+R4B models accept R4. They are built only for what becomes evidence and is not plainly valid (``plain_r4``), one
+resource at a time, and are never dumped: a number such as ``1e1000000`` validates at once and takes many seconds to
+write out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import orjson
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
+from fhir_mappings import plain_r4
 from fhir_mappings.facts import Statement, Unreadable
 from fhir_mappings.json_fields import items, reference_to
 
@@ -52,9 +54,11 @@ class Reading:
 def problem(resource: Mapping[str, Any]) -> str | None:
     """Return None for valid R4, else the first thing that is wrong, in our words: a location, never a value.
 
-    The answer is remembered by the content's digest: hooks ask about the same chart again within seconds, and a
-    model costs fifty times what its digest costs.
+    What a model said is remembered by the content's digest: hooks ask about the same chart again within seconds, and
+    a model costs fifty times what its digest costs.
     """
+    if plain_r4.is_plain(resource):
+        return None
     try:
         digest = blake2b(orjson.dumps(resource), digest_size=16).digest()
     except TypeError:  # orjson refuses what strict JSON cannot hold

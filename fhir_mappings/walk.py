@@ -60,9 +60,8 @@ class Found:
             planned = (replace(s, phase="planned") if s.phase == "current" else s for s in reading.statements)
             self._keep(replace(reading, statements=tuple(planned)))
 
-    def add(self, resource: Resource, lookup: Lookup) -> None:
-        """Read a resource of the chart."""
-        reading = _read(resource, lookup)
+    def add(self, resource: Resource, reading: Reading | None) -> None:
+        """Keep what a resource of the chart yields."""
         if reading is not None and self.is_new(resource):
             self._keep(reading)
 
@@ -76,9 +75,9 @@ def walk(chart: Chart, lookup: Lookup) -> Found:
     found = Found()
     for order in chart.draft_orders:
         found.add_draft(order, lookup)
-    for kind in READERS:
+    for kind, read in READERS.items():
         for resource in chart.of_type(kind):
-            found.add(resource, lookup)
+            found.add(resource, read(resource, lookup))
     return found
 
 

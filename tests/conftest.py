@@ -9,22 +9,30 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import hypothesis
 import pytest
 from werkzeug.serving import make_server
 
 from cds_service import create_app
+from cds_service.fhir_connections import Connections
+from cds_service.library import Library
 from cds_service.review import Services
+from cds_service.routing import Payers
 from cds_service.settings import Settings
 from tests import medplum as medplum_server
 from tests import policy_letters
 from tests.cds_service.ehr import Ehr
 from tests.medplum import Medplum
+from tests.waiting import PATIENCE
+
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-NO_LIBRARY = cast("Services", SimpleNamespace(library=None))
+NO_LIBRARY = cast("Services", SimpleNamespace(library=Library((), Payers(())), connections=Connections()))
 """Services for tests of the web alone, which never look into the library."""
 
 
@@ -51,7 +59,9 @@ def medplum() -> Iterator[Medplum]:
 
 @pytest.fixture
 def edge_settings(tmp_path: Path) -> Settings:
-    return Settings.load(data_dir=tmp_path / "data", max_body=100_000, cors_origins=("https://ehr.example.org",))
+    found = Settings.load(data_dir=tmp_path / "data", max_body=100_000, cors_origins=("https://ehr.example.org",))
+    # what is answered is to be in the database then, however slow this machine's disk is
+    return found.model_copy(update={"commit_wait": PATIENCE})
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What can go wrong with a FHIR server: how to bring it about, and what the clinician and the log are then shown.
+"""What can go wrong with a FHIR server: how to bring it about, and what clinician, log and metrics are then shown.
 
 ``docs/faults.md`` shows it as a table; ``python -m tests.faults`` writes its rows, ``test_faults`` compares them.
 """
@@ -10,7 +10,6 @@ import gzip
 import io
 import json
 import re
-import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,27 +17,35 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cds_service import create_app, prefetch, review
 from cds_service.bundle_request import request_from
 from cds_service.library import Library
 from cds_service.settings import Settings
+from tests import prometheus
 from tests.cds_service.ehr import Behaviour, Ehr, drip, hang_up, raw, silent, status
 from tests.cds_service.examples import bundle, failure, resource
 
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/faults.md"
-HEAD = "| fault | the clinician sees | the log line says |"
+HEAD = "| fault | the clinician sees | the log line says | the metrics show |"
 PATIENT = "sample-01"
 INSTANCE = "0c5e5c0e-4a0f-4f9a-9d26-1f6d3b0c7d11"
 SERVICE = "/cds-services/coverage-criteria"
 MARK = "zqx"
 """Stands in every body and header that a faulty server sends: none of it may be told."""
+COUNTED = ("errors", "fetches", "fhir_server_left_alone", "missing_records")
+"""The metrics that tell of faults."""
 SENT_EMPTY = ("serviceRequests", "medicationAdministrations", "questionnaireResponses")
 """What the sample does not hold, and the EHR says so."""
 FETCHING = 1.0
-"""Seconds for fetching in these tests; three by default."""
+"""Seconds for fetching from a server that never ends; three by default."""
+PLENTY = 10.0
+"""Seconds for fetching, and for the answer, where a fault is over at once, on a slow machine too."""
 BOMB = 200 * 1024 * 1024
 """Bytes of the answer that comes compressed to a thousandth."""
 
@@ -55,6 +62,7 @@ class Fault:
     arrange: Arrange
     before: int = 0
     servers: tuple[str, ...] = ()
+    fetching: float = PLENTY
 
 
 @dataclass
@@ -65,17 +73,23 @@ class Seen:
     body: Body
     line: dict[str, Any]
     seconds: float
+    metrics: dict[str, float]
+    """By how much each sample of /metrics has changed."""
     log: str = field(repr=False)
 
     def assessments(self) -> list[dict[str, Any]]:
-        return [card["extension"]["coverage-cds.assessment"] for card in self.body.get("cards", ())]
+        return [
+            card["extension"]["coverage-cds.assessment"]
+            for card in self.body.get("cards", ())
+            if "coverage-cds.assessment" in card.get("extension", {})
+        ]
 
     def criteria(self, outcome: str) -> list[str]:
         return [c["id"] for a in self.assessments() for c in a.get("criteria", ()) if c["outcome"] == outcome]
 
     def row(self, name: str) -> str:
         """Return the line of the table."""
-        return f"| {name} | {self._shown()} | {self._logged()} |"
+        return f"| {name} | {self._shown()} | {self._logged()} | {self._counted()} |"
 
     def _shown(self) -> str:
         if self.status != 200:
@@ -89,6 +103,10 @@ class Seen:
     def _logged(self) -> str:
         names = ("level", "status", "cards", "outcomes", "missing", "drugs_not_read", "fetches", "error")
         return f"`{json.dumps({name: self.line[name] for name in names if self.line.get(name)})}`"
+
+    def _counted(self) -> str:
+        told = {n: by for n, by in self.metrics.items() if n.startswith(COUNTED)}
+        return ", ".join(f"`{name}` +{by:.0f}" for name, by in sorted(told.items()))
 
 
 @cache
@@ -127,12 +145,10 @@ def refuses(code: int, **headers: str) -> Arrange:
 
 
 def down(_: Ehr, body: Body, __: Body) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        body["fhirServer"] = f"http://127.0.0.1:{unused.getsockname()[1]}/fhir"
+    body["fhirServer"] = "http://127.0.0.1:1/fhir"  # nobody is ever given this port
 
 
-def pages(second: Behaviour, link: str = "{base}/page-2?of=zqx") -> Arrange:
+def pages(second: Callable[[Ehr], Behaviour], link: str = "{base}/page-2?of=zqx") -> Arrange:
     """Return what gives the first half of the conditions, and behaves in some way when asked for the second."""
 
     def arrange(ehr: Ehr, body: Body, held: Body) -> None:
@@ -141,7 +157,7 @@ def pages(second: Behaviour, link: str = "{base}/page-2?of=zqx") -> Arrange:
             url("conditions", body),
             {**held, "entry": half, "link": [{"relation": "next", "url": link.format(base=ehr.base)}]},
         )
-        ehr.does("page-2?of=zqx", second)
+        ehr.does("page-2?of=zqx", second(ehr))
 
     return arrange
 
@@ -195,9 +211,9 @@ FAULTS = (
     Fault("none: the server answers", works),
     Fault("the server is down", down),
     Fault("the server closes the connection", conditions(lambda _: _vanish)),
-    Fault("the server says nothing", conditions(silent)),
-    Fault("it drips its headers", conditions(lambda ehr: drip(ehr, 10, headers=True))),
-    Fault("it drips its answer", conditions(lambda ehr: drip(ehr, 10))),
+    Fault("the server says nothing", conditions(silent), fetching=FETCHING),
+    Fault("it drips its headers", conditions(lambda ehr: drip(ehr, headers=True)), fetching=FETCHING),
+    Fault("it drips its answer", conditions(lambda ehr: drip(ehr)), fetching=FETCHING),
     Fault("it breaks off in its answer", conditions(lambda _: hang_up)),
     Fault("it has been down for five requests", down, before=5),
     Fault("401, the token has expired", refuses(401)),
@@ -208,9 +224,9 @@ FAULTS = (
     Fault("503, twice", refuses(503)),
     Fault("a redirect", refuses(302, Location=f"http://127.0.0.1:1/{MARK}")),
     Fault("an OperationOutcome with status 200", answers(failure())),
-    Fault("half of the pages, then 500", pages(status(500))),
-    Fault("half of the pages, then silence", pages(lambda handler: time.sleep(FETCHING + 0.2))),
-    Fault("the next page is on another server", pages(status(200), link="http://127.0.0.2:1/zqx")),
+    Fault("half of the pages, then 500", pages(lambda _: status(500))),
+    Fault("half of the pages, then silence", pages(silent), fetching=FETCHING),
+    Fault("the next page is on another server", pages(lambda _: status(200), link="http://127.0.0.2:1/zqx")),
     Fault("it counts more than it gives", not_all),
     Fault("one entry cannot be read", one_is_garbled),
     Fault("another resource instead of a Bundle", answers({"resourceType": "Basic", "id": MARK})),
@@ -234,19 +250,31 @@ def observe(fault: Fault, patient: str = PATIENT, **more: Any) -> Seen:
         body["prefetch"] |= dict.fromkeys(SENT_EMPTY, bundle())
         fault.arrange(ehr, body, held)
         settings = Settings.load(
-            data_dir=Path(folder), fetch_deadline=FETCHING, fhir_servers=fault.servers, log_level="DEBUG"
+            data_dir=Path(folder),
+            fetch_deadline=fault.fetching,
+            answer_deadline=PLENTY,
+            fhir_servers=fault.servers,
+            log_level="DEBUG",
         )
         client = create_app(settings, review.Services(settings, library())).test_client()
         with contextlib.redirect_stderr(io.StringIO()):
             for _ in range(fault.before):
                 client.post(SERVICE, json=body)
+        before = counts(client)
         began = time.monotonic()
         with contextlib.redirect_stderr(io.StringIO()) as log:
             response = client.post(SERVICE, json=body)
         seconds = time.monotonic() - began
+        counted = prometheus.changes(before, counts(client))
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     [line] = [line for line in lines if line["event"] == "request"]
-    return Seen(response.status_code, response.get_json(), line, seconds, log.getvalue())
+    return Seen(response.status_code, response.get_json(), line, seconds, counted, log.getvalue())
+
+
+def counts(client: FlaskClient) -> dict[str, float]:
+    """Return what an application has counted."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        return prometheus.samples(client.get("/metrics").text)
 
 
 def with_rows(document: str, rows: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import requests
 
 from tests import npm
+from tests.waiting import PATIENCE
 
 FOLDER = Path(__file__).parent / "fhir_server"
 
@@ -30,12 +32,12 @@ class Medplum:
         """Store resources under their own ids; return the tenant's base URL."""
         for resource in resources:
             url = f"{self.base(tenant)}/{resource['resourceType']}/{resource['id']}"
-            assert self._session.put(url, json=resource, timeout=10).status_code == 200, url
+            assert self._session.put(url, json=resource, timeout=PATIENCE).status_code == 200, url
         return self.base(tenant)
 
     def gives(self, tenant: str, query: str) -> dict[str, Any]:
         """Return the answer to a search or read."""
-        answer = self._session.get(f"{self.base(tenant)}/{query}", timeout=10)
+        answer = self._session.get(f"{self.base(tenant)}/{query}", timeout=PATIENCE)
         assert answer.status_code == 200, query
         body: dict[str, Any] = answer.json()
         return body
@@ -61,3 +63,19 @@ def running() -> Iterator[Medplum]:
         finally:
             medplum.close()
             process.stdin.close()
+
+
+def issues(resources: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return for each resource what Medplum's validator finds wrong with it."""
+    npm.install(FOLDER)
+    done = subprocess.run(
+        ["node", "validate.mjs"],
+        cwd=FOLDER,
+        input=json.dumps(list(resources)),
+        capture_output=True,
+        text=True,
+        timeout=npm.INSTALLS_WITHIN,
+        check=True,
+    )
+    found: list[list[str]] = json.loads(done.stdout)
+    return found

@@ -52,7 +52,9 @@ def samples(services: review.Services) -> Iterator[list[str]]:
     """Yield the row of every sample: its file, the documents that govern, and what the cards say."""
     for path in sorted(SAMPLES.glob("*.json")):
         # a card that suggests another order assesses nothing itself
-        assessing = [card for card in cards(path.stem, services) if "extension" in card]
+        assessing = [
+            card for card in cards(path.stem, services) if "coverage-cds.assessment" in card.get("extension", {})
+        ]
         found = [card["extension"]["coverage-cds.assessment"] for card in assessing]
         yield [f"[{path.stem}](sample_bundles/{path.name})", _documents(found), _told(found)]
 

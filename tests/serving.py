@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
 import requests
 
+from tests.waiting import LONG, PATIENCE, until
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
-STARTS_WITHIN = 30.0
-"""Seconds, on a slow machine."""
+LOWEST, HIGHEST = 10_000, 32_000
+"""Ports to serve on: below those that systems give to outgoing connections, which could take one in between."""
 
 
 def environment() -> dict[str, str]:
-    """Return an environment in which the commands of this installation are found, and with 80 columns."""
+    """Return an environment in which the commands of this installation are found, and with 80 columns.
+
+    No load balancer has to be told that a service of the tests is about to stop.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_CDS_", "COV_CORE"))}
-    return {**kept, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+    told = {"COVERAGE_CDS_DRAIN_DELAY": "0"}
+    return {
+        **kept,
+        **told,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "80",
+        "PYTHONIOENCODING": "utf-8",
+    }
 
 
 def project_folder(folder: Path) -> Path:
@@ -37,15 +49,23 @@ def project_folder(folder: Path) -> Path:
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=5 * PATIENCE,
+        check=False,
     )
 
 
 def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port: int = server.getsockname()[1]
-    return port
+    """Return a port on which nobody listens, and that nobody is given by chance until it is used."""
+    while True:
+        port = random.randint(LOWEST, HIGHEST)  # noqa: S311 - so that two runs of the tests choose differently
+        with socket.socket() as server, suppress(OSError):
+            server.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
@@ -67,16 +87,14 @@ def serving(
         yield url, process
     finally:
         process.terminate()
-        process.communicate(timeout=40)
+        process.communicate(timeout=LONG)
 
 
 def _wait_for(url: str, process: subprocess.Popen[str]) -> None:
-    give_up = time.monotonic() + STARTS_WITHIN
-    while time.monotonic() < give_up:
+    def is_ready() -> bool:
         assert process.poll() is None, f"the service ended with status {process.returncode}"
-        try:
-            if requests.get(url, timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.05)
-    raise AssertionError(f"{url} did not answer within {STARTS_WITHIN} s")
+        with suppress(requests.RequestException):
+            return requests.get(url, timeout=PATIENCE).ok
+        return False
+
+    until(is_ready, lambda: f"{url} did not answer")

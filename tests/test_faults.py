@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults import FAULTS, FETCHING, HEAD, INSTANCE, MARK, TABLE, Fault, observe, with_rows
+from tests.faults import FAULTS, HEAD, INSTANCE, MARK, TABLE, Fault, observe, with_rows
+from tests.waiting import SOON
 
 DOCUMENT = TABLE.read_text(encoding="utf-8")
 ROWS = DOCUMENT.split(HEAD)[1].split("\n\n")[0].strip().splitlines()[1:]
-JUDGING = 1.5
-"""Seconds above those for fetching, on a busy machine; the service itself allows half a second."""
 NEEDS_NO_CONDITIONS = {"I.A", "I.C.1", "I.C.3", "I.C.4", "I.D", "I.E"}
 
 
@@ -25,7 +24,7 @@ def test_a_fault_shows_what_its_row_says(fault: Fault, row: str) -> None:
     seen = observe(fault)
 
     assert seen.row(fault.name) == row, "python -m tests.faults writes what happens now"
-    assert seen.seconds < FETCHING + JUDGING
+    assert seen.seconds < fault.fetching + SOON, "a server that never ends was waited for"
     assert seen.line["request"] == INSTANCE
     assert seen.criteria("not-met") == []
     if seen.status == 200 and "drugs_not_read" not in seen.line:

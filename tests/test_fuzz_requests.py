@@ -62,7 +62,7 @@ def test_the_requests_to_start_from_are_answered_and_most_have_cards(app: Flask)
 
 
 @given(number=st.integers(0, 100), edits=EDITS)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_a_request_changed_in_any_place_is_answered_or_refused(
     app: Flask, number: int, edits: list[mutations.Edit]
 ) -> None:
@@ -72,7 +72,7 @@ def test_a_request_changed_in_any_place_is_answered_or_refused(
 
 
 @given(number=st.integers(0, 100), text=st.binary(max_size=40), place=st.integers(0, 20_000), cut=st.integers(0, 40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_text_changed_in_any_place_is_answered_or_refused(
     app: Flask, number: int, text: bytes, place: int, cut: int
 ) -> None:

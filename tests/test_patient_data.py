@@ -25,6 +25,7 @@ from tests.cds_service.ehr import Ehr
 from tests.cds_service.examples import bundle, resource
 from tests.faults import FAULTS, MARK, PATIENT, SERVICE, Fault, observe, sample, works
 from tests.serving import BIN, environment, free_port, serving
+from tests.waiting import LONG, PATIENCE
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -166,6 +167,8 @@ PATHS: dict[str, tuple[int, Callable[[FlaskClient], TestResponse]]] = {
     "feedback at no time": (400, lambda c: post(c, FEEDBACK, json=feedback(outcomeTimestamp=MARK))),
     "health": (200, lambda c: c.get(f"/healthz?{MARK}", headers=HEADERS)),
     "readiness": (200, lambda c: c.get(f"/readyz?{MARK}", headers=HEADERS)),
+    "metrics": (200, lambda c: c.get(f"/metrics?{MARK}", headers=HEADERS | {"Accept": MARK})),
+    "metrics from afar": (403, lambda c: c.get("/metrics", headers=HEADERS | {"X-Forwarded-For": MARK})),
     "discovery": (200, lambda c: c.get(f"/cds-services?{MARK}", headers=HEADERS)),
 }
 
@@ -175,10 +178,12 @@ def test_a_path_tells_the_log_and_error_bodies_nothing(path: str, client: FlaskC
     status, send = PATHS[path]
 
     response = send(client)
+    counted = client.get("/metrics").text
     said = overheard.now()
 
     assert response.status_code == status
     assert hides(said)
+    assert hides(counted)
     assert [line["route"] for line in lines(said) if line["event"] == "request"]
     if "cards" not in (response.get_json(silent=True) or {}):
         assert hides(response.text)
@@ -205,7 +210,7 @@ def test_cards_hold_evidence_and_the_order_and_nothing_else(client: FlaskClient)
     assert [where for where, value in texts if BORN in value and not DATES.fullmatch(where)] == []
     assert not any(part in json.dumps(answer) for part in ("Family", "Given", "MRN", "Street", "token-", "555", JWT))
     for card in answer["cards"]:
-        assert MARK in "".join(code_spans(card["detail"]))
+        assert MARK in "".join(code_spans(card["detail"])) or "coverage-cds.assessment" not in card.get("extension", {})
         assert MARK not in outside_code_spans(card["detail"])
 
 
@@ -214,6 +219,7 @@ def test_a_fault_of_the_fhir_server_tells_nothing(fault: Fault, overheard: Overh
     seen = observe(fault, NAME, fhirAuthorization=AUTHORIZATION)
 
     assert hides(seen.log)
+    assert hides(str(seen.metrics))
     assert hides(overheard.now())
     if seen.status != 200:
         assert hides(json.dumps(seen.body))
@@ -299,7 +305,7 @@ def test_settings_that_cannot_be_used_are_named_without_their_values(settings: d
     made = environment() | {f"COVERAGE_CDS_{name}": value for name, value in settings.items()}
     serve = [str(BIN / "coverage-cds"), "serve", f"--port={free_port()}"]
 
-    done = subprocess.run(serve, cwd=tmp_path, env=made, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(serve, cwd=tmp_path, env=made, capture_output=True, text=True, timeout=LONG, check=False)
 
     assert done.returncode == 2
     assert all(f"COVERAGE_CDS_{name}" in done.stderr for name in settings)
@@ -333,14 +339,17 @@ def test_the_server_that_is_shipped_tells_nothing_either(
         )
         made = body(fhirServer=ehr.base)
         works(ehr, made, made["prefetch"].pop("conditions"))
-        assert requests.post(url + SERVICE, json=made, headers=HEADERS, timeout=10).status_code == 200
-        assert requests.post(url + SERVICE, data=MARK, headers=HEADERS, timeout=10).status_code == 400
+        assert requests.post(url + SERVICE, json=made, headers=HEADERS, timeout=PATIENCE).status_code == 200
+        assert requests.post(url + SERVICE, data=MARK, headers=HEADERS, timeout=PATIENCE).status_code == 400
         answers = [(name, said(url, text)) for name, text in NOT_HTTP.items()]
+        counted = requests.get(url + "/metrics", timeout=10).text
     written = log.read_text(encoding="utf-8")
 
     assert [name for name, answer in answers if not hides(answer)] == []
     assert [name for name, answer in answers if not re.match(r"HTTP/1\.1 4\d\d ", answer)] == []
     assert hides(written)
+    assert hides(counted)
+    assert 'coverage_cds_errors_total{error="NotJson"}' in counted
     assert all(line.startswith('{"time":') for line in written.splitlines())
     [answered] = [line for line in lines(written) if line.get("fetches")]
     assert answered["request"] == made["hookInstance"]
@@ -351,7 +360,7 @@ def test_the_server_that_is_shipped_tells_nothing_either(
 def said(url: str, text: str) -> str:
     """Return what the server answers to some bytes."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall(text.encode())
         connection.shutdown(socket.SHUT_WR)
         return connection.makefile("rb").read().decode()

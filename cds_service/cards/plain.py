@@ -15,6 +15,8 @@ def plain(text: str | None) -> str:
     """Return a text of the EHR on one line, without control, bidirectional and format characters, cut at 120."""
     if not text:
         return ""
+    if text.isascii() and text.isprintable() and len(text) <= LONGEST and "  " not in text and text == text.strip():
+        return text
     shown = text[: LONGEST * 4]
     if not (shown.isascii() and shown.isprintable()):  # most texts are: nothing in them is hidden
         shown = "".join(" " if c.isspace() else c for c in shown if _shown(c))

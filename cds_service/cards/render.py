@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -15,20 +15,17 @@ from cds_service.policy.outcome import Outcome
 from cds_service.routing import Elsewhere, Selected
 from fhir_mappings.facts import Evidence, Facts, Records, Unreadable
 
-TOPIC = {
-    "system": "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp",
-    "code": "guideline",
-    "display": "Guideline",
-}
-OVERRIDE_SYSTEM = "urn:coverage-cds:override-reasons"
-OVERRIDE_REASONS = [
-    {"code": "documented-elsewhere", "display": "It is documented, but not in what this service was sent"},
-    {"code": "payer-agreed", "display": "The payer has already authorized it"},
-    {"code": "other-coverage", "display": "Another coverage pays for it"},
-    {"code": "clinical-judgement", "display": "The order stands for clinical reasons"},
-]
+TOPIC_SYSTEM = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
+"""The card types of Da Vinci CRD 2.0 and 2.1, when an answer is for no other version."""
+TOPICS = {"guideline": "Guideline", "claim": "Claim"}
+"""The card types that are used, with their names."""
 _ORDER = (Outcome.NOT_MET, Outcome.UNDOCUMENTED, Outcome.MET)
 _MOST_NAMED = 5
+
+
+def no_extension(order: str) -> Mapping[str, Any]:  # noqa: ARG001 - one of several ways to say something of it
+    """Return nothing to say about an order."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,17 @@ class Context:
     new_id: Callable[[], str]
     therapy_name: Callable[[str], str]
     payer_name: Callable[[str], str]
+    topic_system: str = TOPIC_SYSTEM
+    override_reasons: Sequence[Mapping[str, str]] = ()
+    about: Callable[[str], Mapping[str, Any]] = no_extension
+    """What a card about one order says of it for programs, as members of its extension; by the order's reference."""
+    smart: bool = False
+    """Whether the client launches our form as a SMART app."""
+
+    def source(self, label: str, topic: str) -> dict[str, Any]:
+        """Return the source of a card: the payer's name as people know it, and the card's type."""
+        coding = {"system": self.topic_system, "code": topic, "display": TOPICS[topic]}
+        return {"label": label, "url": self.base_url, "topic": coding}
 
 
 def assessed(selected: Selected, assessment: Assessment, facts: Facts, context: Context) -> dict[str, Any]:
@@ -112,11 +120,21 @@ def unchecked(selected: Selected, facts: Facts, context: Context) -> dict[str, A
 
 
 def unidentified(
-    order: str, reason: str, today: datetime.date, context: Context, notices: Sequence[str] = ()
+    order: str,
+    reason: str,
+    today: datetime.date,
+    context: Context,
+    notices: Sequence[str] = (),
+    *,
+    drug: bool = True,
 ) -> dict[str, Any]:
-    """Return the card of an order whose drug could not be had, so that nobody takes silence for "no rules apply"."""
-    text = f"The drug of order {code_span(order)} could not be read: {reason}. Nothing was checked for it."
-    summary = "An order's drug could not be read: coverage criteria were not checked"
+    """Return the card of an order that could not be had, or only its ``drug`` not.
+
+    Nobody is to take silence for "no rules apply".
+    """
+    what, lead = ("The drug of order", "An order's drug") if drug else ("Order", "An order")
+    text = f"{what} {code_span(order)} could not be read: {reason}. Nothing was checked for it."
+    summary = f"{lead} could not be read: coverage criteria were not checked"
     extension = {"order": plain(order), "asOf": today.isoformat(), "notices": [text, *notices]}
     return _card(context, summary, "info", "Coverage criteria", [text, *_list("Notices", notices)], extension, None)
 
@@ -136,9 +154,12 @@ def _card(
         "summary": summary,
         "detail": "\n\n".join(part for part in detail if part),
         "indicator": indicator,
-        "source": {"label": label, "url": context.base_url, "topic": TOPIC},
-        "overrideReasons": [{"system": OVERRIDE_SYSTEM, **reason} for reason in OVERRIDE_REASONS],
-        "extension": {"coverage-cds.assessment": without_empty({"decisionId": identity, **extension})},
+        "source": context.source(label, "guideline"),
+        **without_empty({"overrideReasons": [dict(reason) for reason in context.override_reasons]}),
+        "extension": {
+            "coverage-cds.assessment": without_empty({"decisionId": identity, **extension}),
+            **context.about(extension["order"]),
+        },
     }
     if document is not None:
         url = f"{context.base_url}/policies/{quote(document.id)}?on={extension['asOf']}"

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cds_service.cards.plain import code_span
-from cds_service.cards.render import TOPIC, Context
+from cds_service.cards.render import Context
 from fhir_mappings.chart import Resource
 from fhir_mappings.codes import canonical, system_uri
+from fhir_mappings.json_fields import reference_to
 
 _CODED = ("medicationCodeableConcept", "code", "codeCodeableConcept")
 """The members of a MedicationRequest, a ServiceRequest and a DeviceRequest that hold what is ordered."""
@@ -63,12 +64,13 @@ def _kept(coding: dict[str, Any]) -> dict[str, Any]:
 def product_code(changed: dict[str, Any], code: str, therapy: str, payer: str, context: Context) -> dict[str, Any]:
     """Return the card that offers the changed order."""
     name = context.therapy_name(therapy)
+    about = context.about(reference_to(changed))
     return {
         "uuid": context.new_id(),
         "summary": f"{name}: order it by its product-specific code {code}"[:139],
         "detail": f"The payer asks for the product-specific code. {code_span(changed.get('id'))} has an unlisted one.",
         "indicator": "info",
-        "source": {"label": payer, "url": context.base_url, "topic": TOPIC},
+        "source": context.source(payer, "claim"),
         "suggestions": [
             {
                 "label": f"Use {code}",
@@ -84,4 +86,5 @@ def product_code(changed: dict[str, Any], code: str, therapy: str, payer: str, c
             }
         ],
         "selectionBehavior": "at-most-one",
+        **({"extension": dict(about)} if about else {}),
     }

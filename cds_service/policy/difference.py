@@ -12,6 +12,7 @@ from cds_service.policy.document import (
     Conflict,
     Criterion,
     Elsewhere,
+    Lifted,
     Notice,
     PolicyDocument,
     PriorAuthorization,
@@ -78,8 +79,10 @@ def _parts(old: PolicyDocument, new: PolicyDocument) -> Iterator[Part]:
     yield from _unnamed("What another document decides", _texts(old.elsewhere, _rule), _texts(new.elsewhere, _rule))
     yield from _unnamed("Conflicts", _texts(old.conflicts, _conflict), _texts(new.conflicts, _conflict))
     yield from _unnamed("Notices", _texts(old.notices, _notice), _texts(new.notices, _notice))
-    yield from _unnamed("Prior authorization", _asks(old.prior_authorization), _asks(new.prior_authorization))
     yield from _unnamed("Billing code", _codes(old.product_code), _codes(new.product_code))
+    asked = "Whether the payer is asked first"
+    yield from _unnamed(asked, _asked(old.prior_authorization), _asked(new.prior_authorization))
+    yield from _unnamed("Limits lifted for the young", _lifted(old.lifted), _lifted(new.lifted))
 
 
 Told = Mapping[str, str]
@@ -183,7 +186,14 @@ def _criterion(criterion: Criterion) -> Told:
 
 def _question(question: Question) -> Told:
     age = f"{question.within_months} months" if question.within_months else _NOTHING
-    return {"text": question.text, "how old an answer may be": age}
+    day, value = question.date, question.value
+    return {
+        "text": question.text,
+        "how old an answer may be": age,
+        "day asked for": day.text if day else _NOTHING,
+        "how old that day may be": f"{day.within_months} months" if day and day.within_months else _NOTHING,
+        "number asked for": f"{value.text} ({value.unit})" if value else _NOTHING,
+    }
 
 
 def _assumption(assumption: Assumption) -> Told:
@@ -214,9 +224,13 @@ def _notice(notice: Notice) -> str:
     return f"{notice.text}{_only_for(notice.line, notice.therapies)}{codes}{age}"
 
 
+def _asked(said: PriorAuthorization | None) -> list[str]:
+    return [f"{said.needed}: {said.text}{_only_for(None, said.therapies)}"] if said else []
+
+
+def _lifted(lifted: Lifted | None) -> list[str]:
+    return [f"{lifted.text} (members under {lifted.under_age})"] if lifted else []
+
+
 def _codes(code: ProductCode | None) -> list[str]:
     return [f"{code.text} (orders with {' or '.join(sorted(code.instead_of))})"] if code else []
-
-
-def _asks(said: PriorAuthorization | None) -> list[str]:
-    return [f"{said.needed}: {said.text}{_only_for(None, said.therapies)}"] if said else []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from cds_service.policy.checks import Check
@@ -63,6 +64,24 @@ class Assumption:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedDate:
+    """The day that is asked for after a yes."""
+
+    text: str
+    within_months: int | None = None
+    """How long before the service date that day may lie; a yes with another day does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedValue:
+    """The number that is asked for after a yes. It is shown as evidence and decides nothing."""
+
+    text: str
+    unit: str
+    """A UCUM code."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A yes or no question whose answer settles criteria; yes points towards coverage."""
 
@@ -70,6 +89,8 @@ class Question:
     text: str
     within_months: int | None = None
     """How old an answer may be on the service date."""
+    date: AskedDate | None = None
+    value: AskedValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +114,11 @@ class Criterion:
     assumes: tuple[str, ...] = ()
     printed: frozenset[Decimal] = frozenset()
     """The numbers of the checks that the policy itself prints."""
+
+    @property
+    def excludes(self) -> bool:
+        """Whether it says what must not be, rather than what has to be."""
+        return self.met_when is None and (self.from_label is None or self.from_label == "contraindications")
 
     def checks(self) -> tuple[Check, ...]:
         """Return the criterion's checks."""
@@ -179,6 +205,14 @@ class PriorAuthorization:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifted:
+    """For members under an age no limit of the policy is final: a rule above it may lift each."""
+
+    under_age: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyDocument:
     """One policy in the version that is in force from ``effective_from``."""
 
@@ -203,6 +237,17 @@ class PolicyDocument:
     prior_authorization: PriorAuthorization | None = None
     """None when the document says nothing of it."""
 
+    lifted: Lifted | None = None
+    _applicable: Mapping[str, tuple[Criterion, ...]] = field(init=False, repr=False, compare=False)
+    _records: Mapping[str, frozenset[Records]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # asked for every order, and the same for all
+        applicable = {t: self._criteria_of(s) for s in reversed(self.sections) for t in s.therapies}
+        records = {t: frozenset(r for c in found for r in c.records) for t, found in applicable.items()}
+        object.__setattr__(self, "_applicable", MappingProxyType(applicable))
+        object.__setattr__(self, "_records", MappingProxyType(records))
+
     def therapies(self) -> frozenset[str]:
         """Return the therapies that the policy judges or sends elsewhere."""
         judged = frozenset(t for s in self.sections for t in s.therapies)
@@ -219,13 +264,15 @@ class PolicyDocument:
 
     def applicable(self, therapy: str) -> tuple[Criterion, ...]:
         """Return the criteria that apply to the therapy, in the policy's order."""
-        section = self.section_for(therapy)
-        wanted = set(letters(section.requires)) if section else set()
-        return tuple(c for c in self.criteria.values() if c.id in wanted)
+        return self._applicable.get(therapy, ())
 
     def records(self, therapy: str) -> frozenset[Records]:
         """Return the records that judging the therapy needs."""
-        return frozenset(r for c in self.applicable(therapy) for r in c.records)
+        return self._records.get(therapy, frozenset())
+
+    def _criteria_of(self, section: Section) -> tuple[Criterion, ...]:
+        wanted = set(letters(section.requires))
+        return tuple(c for c in self.criteria.values() if c.id in wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from typing import Literal
 
+from cds_service.policy.attested import answers, settled
 from cds_service.policy.document import (
     Assessment,
     Assumption,
@@ -14,15 +14,14 @@ from cds_service.policy.document import (
     CriterionResult,
     Line,
     PolicyDocument,
-    Question,
     outcome_of,
 )
 from cds_service.policy.finding import Finding, in_order, negated, nothing
 from cds_service.policy.label import NO_LABELS, Labels
 from cds_service.policy.labelled import boxed_warnings, labelled
 from cds_service.policy.outcome import Outcome
-from cds_service.policy.windows import EVER, age_on, months_before
-from fhir_mappings.facts import Attestation, Facts, Records
+from cds_service.policy.windows import age_on
+from fhir_mappings.facts import Facts, Records
 
 Silence = Literal["standard", "strict"]
 
@@ -91,8 +90,7 @@ def judge(
     if finding.silent and finding.outcome is Outcome.UNDOCUMENTED:
         finding = replace(finding, reason=_with_missing(finding.reason, criterion, facts))
     if criterion.question:
-        answers = _answers(document.questions[criterion.question], facts, ready.first_day)
-        finding, assumed = _attested(finding, assumed, answers)
+        finding, assumed = settled(finding, assumed, answers(criterion.question, document, facts, ready.first_day))
     return CriterionResult(
         criterion.id,
         criterion.label,
@@ -142,38 +140,10 @@ def _with_missing(reason: str, criterion: Criterion, facts: Facts) -> str:
     return " ".join([reason, *sentences]).strip()
 
 
-def _attested(finding: Finding, assumed: bool, answers: Sequence[Attestation]) -> tuple[Finding, bool]:
-    """Let an answer settle what the chart leaves open; where the chart decides, it wins and both are shown."""
-    newest = max((a.when.last for a in answers if a.when), default=None)
-    latest = [a for a in answers if a.when and a.when.last == newest]
-    if not latest:
-        return finding, assumed
-    evidence = in_order([*finding.evidence, *(a.evidence for a in latest)])
-    is_open = finding.outcome is Outcome.UNDOCUMENTED or assumed
-    if len({a.answer for a in latest}) > 1:
-        reason = f"{finding.reason} Two attestations of one day ({newest}) disagree."
-        if not is_open:
-            return replace(finding, reason=f"{reason} The chart is followed.", evidence=evidence), False
-        return Finding(Outcome.UNDOCUMENTED, reason, evidence, conflict=True), False
-    answer = Outcome.MET if latest[0].answer else Outcome.NOT_MET
-    if is_open:
-        said = "confirmed" if latest[0].answer else "denied"
-        return replace(finding, outcome=answer, reason=f"Attested on {newest}: {said}.", evidence=evidence), False
-    if answer is not finding.outcome:
-        reason = f"{finding.reason} An attestation of {newest} says otherwise; the chart is followed."
-        return replace(finding, reason=reason, evidence=evidence), False
-    return replace(finding, evidence=evidence), False
-
-
-def _answers(question: Question, facts: Facts, since: date | None) -> list[Attestation]:
-    """Return the dated answers that are not too old, nor older than the label that the criterion is read by."""
-    window = EVER if question.within_months is None else months_before(facts.as_of, question.within_months)
-    start = max(window, since or EVER)
-    return [a for a in facts.attestations if a.question == question.id and a.when and a.when.first >= start]
-
-
 def _assumptions(criterion: Criterion, known: Mapping[str, Assumption], finding: Finding) -> tuple[str, ...]:
-    read = [known[name].text for name in criterion.assumes]
+    read = tuple(known[name].text for name in criterion.assumes)
+    if not finding.unverified:
+        return read
     codes = [
         f"Found by a code of the value set {name} that was not verified against a published source."
         for name in sorted(finding.unverified & _value_sets(criterion))

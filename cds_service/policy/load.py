@@ -12,11 +12,14 @@ from cds_service.policy.document import (
     LINES,
     NEEDED,
     SECTIONS,
+    AskedDate,
+    AskedValue,
     Conflict,
     Criterion,
     Elsewhere,
     Joined,
     Letter,
+    Lifted,
     Line,
     Logic,
     Notice,
@@ -45,6 +48,7 @@ _DOCUMENT_KEYS = (
     "notices",
     "conflicts",
     "product_code",
+    "lifted",
     "prior_authorization",
 )
 
@@ -75,6 +79,7 @@ def load_document(text: str, file: str, known: Known) -> PolicyDocument:
         prior_authorization=_authorization(found["prior_authorization"], known)
         if "prior_authorization" in found
         else None,
+        lifted=_lifted(found["lifted"]) if "lifted" in found else None,
     )
     lines = {key: place.line for key, place, _ in found["criteria"].items()} if "criteria" in found else {}
     check_laws(document, lines)
@@ -150,8 +155,30 @@ def _criterion(key: str, node: Node, known: Known) -> Criterion:
 
 
 def _question(key: str, node: Node) -> Question:
+    found = node.fields(("text",), ("within_months", "date", "value"))
+    return Question(
+        key,
+        found["text"].text(),
+        _months(found),
+        _asked_date(found["date"]) if "date" in found else None,
+        _asked_value(found["value"]) if "value" in found else None,
+    )
+
+
+def _asked_date(node: Node) -> AskedDate:
+    if not node.is_mapping():
+        return AskedDate(node.text())
     found = node.fields(("text",), ("within_months",))
-    return Question(key, found["text"].text(), found["within_months"].count() if "within_months" in found else None)
+    return AskedDate(found["text"].text(), _months(found))
+
+
+def _asked_value(node: Node) -> AskedValue:
+    found = node.fields(("text", "unit"))
+    return AskedValue(found["text"].text(), found["unit"].text())
+
+
+def _months(found: Mapping[str, Node]) -> int | None:
+    return found["within_months"].count() if "within_months" in found else None
 
 
 def _product_code(node: Node) -> ProductCode:
@@ -159,9 +186,14 @@ def _product_code(node: Node) -> ProductCode:
     return ProductCode(frozenset(n.text() for n in found["instead_of"].elements()), found["text"].text())
 
 
+def _lifted(node: Node) -> Lifted:
+    found = node.fields(("under_age", "text"))
+    return Lifted(found["under_age"].count(), found["text"].text())
+
+
 def _authorization(node: Node, known: Known) -> PriorAuthorization:
     found = node.fields(("needed", "text"), ("therapies",))
-    needed = cast("PriorAuthorizationNeeded", found["needed"].one_of(NEEDED, "answer to whether it is needed"))
+    needed = cast("PriorAuthorizationNeeded", found["needed"].one_of(NEEDED, "answer of `needed`"))
     return PriorAuthorization(needed, found["text"].text(), therapies_of(found.get("therapies"), known))
 
 

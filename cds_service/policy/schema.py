@@ -13,6 +13,7 @@ _TEXT = {"type": "string", "minLength": 1}
 _TEXTS = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 _CHECK = {"$ref": "#/$defs/check"}
+_MONTHS = {"type": "integer", "minimum": 1}
 
 
 def schema(value_sets: frozenset[str], therapies: frozenset[str], payers: frozenset[str]) -> dict[str, Any]:
@@ -32,11 +33,12 @@ def schema(value_sets: frozenset[str], therapies: frozenset[str], payers: frozen
         "sections": _list({"therapies": therapy, "requires": {"$ref": "#/$defs/logic"}}, ["therapies", "requires"]),
         "criteria": {"type": "object", "additionalProperties": {"$ref": "#/$defs/criterion"}},
         "not_evaluated": {"type": "object", "additionalProperties": _TEXT},
-        "questions": _map(_object({"text": _TEXT, "within_months": {"type": "integer", "minimum": 1}}, ["text"])),
+        "questions": _map(_question()),
         "assumptions": _map({"anyOf": [_TEXT, _object({"text": _TEXT, "numbers": _NUMBERS}, ["text"])]}),
         "notices": _texts_or({"line": line, "therapies": therapy, "codes": _TEXTS, "under_age": {"type": "integer"}}),
         "conflicts": _texts_or({"therapies": therapy}),
         "product_code": _object({"instead_of": _TEXTS, "text": _TEXT}, ["instead_of", "text"]),
+        "lifted": _object({"under_age": {"type": "integer", "minimum": 1}, "text": _TEXT}, ["under_age", "text"]),
         "prior_authorization": _object(
             {"needed": {"enum": list(NEEDED)}, "text": _TEXT, "therapies": therapy}, ["needed", "text"]
         ),
@@ -95,6 +97,12 @@ def _criterion() -> dict[str, Any]:
         },
         ["label", "text", "settled_by"],
     )
+
+
+def _question() -> dict[str, Any]:
+    date = {"anyOf": [_TEXT, _object({"text": _TEXT, "within_months": _MONTHS}, ["text"])]}
+    value = _object({"text": _TEXT, "unit": _TEXT}, ["text", "unit"])
+    return _object({"text": _TEXT, "within_months": _MONTHS, "date": date, "value": value}, ["text"])
 
 
 def _one_or_more(one: dict[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-_NO_ID = re.compile(r"[^A-Za-z0-9.-]")
-
-
-def questionnaire_id(policy_id: str, therapy: str) -> str:
-    """Return the FHIR id: ``CP.MP.250-donislecel``. FHIR allows letters, digits, hyphens and dots, 64 of them."""
-    return _NO_ID.sub("-", f"{policy_id}-{therapy}")[:64]
+from cds_service.policy.questions import questionnaire_id as questionnaire_id
 
 
 def url(base_url: str, policy_id: str, therapy: str) -> str:
@@ -20,3 +13,11 @@ def url(base_url: str, policy_id: str, therapy: str) -> str:
 def canonical(base_url: str, policy_id: str, therapy: str, version: str) -> str:
     """Return the canonical URL with its version."""
     return f"{url(base_url, policy_id, therapy)}|{version}"
+
+
+def is_served_at(stated: str | None, base_url: str | None) -> bool:
+    """Whether a response that states this canonical URL may answer a questionnaire of the service at ``base_url``.
+
+    Without a public URL of its own (None) a service is reached by several, and the questionnaire's id decides alone.
+    """
+    return stated is None or base_url is None or stated.startswith(f"{base_url.rstrip('/')}/fhir/Questionnaire/")

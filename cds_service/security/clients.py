@@ -25,10 +25,24 @@ LONGEST_LIFE = 86_400
 
 _LONGEST_ISSUER = 255
 _REQUIRED = ("name", "issuer", "keys")
-_OPTIONAL = ("jku", "tenants", "fhir_servers", "cors_origins", "max_token_seconds", "algorithms")
+_OPTIONAL = ("jku", "tenants", "fhir_servers", "cors_origins", "max_token_seconds", "algorithms", "smart_app")
 _URL = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/+=:-]*)?")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _T = TypeVar("_T")
+
+
+SCOPE = "launch openid fhirUser patient/Patient.read patient/QuestionnaireResponse.write"
+"""What the form asks of an EHR, unless the file says otherwise (SMART App Launch, version 1 scopes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmartApp:
+    """The form of questions as it is registered with an EHR, which launches it as a SMART app."""
+
+    client_id: str
+    scope: str = SCOPE
+    origins: tuple[str, ...] = ()
+    """Further origins: where its tokens come from, and whose pages embed the form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,7 @@ class Client:
     max_life: int = DEFAULT_LIFE
     """Seconds from ``iat`` to ``exp``, at most."""
     algorithms: frozenset[str] = frozenset(FAMILIES)
+    smart_app: SmartApp | None = None
 
 
 def load_clients(path: Path) -> tuple[Client, ...]:
@@ -96,7 +111,32 @@ def _client(fields: Mapping[str, Node], folder: Path) -> Client:
         cors_origins=tuple(_each(fields, "cors_origins", _origin)),
         max_life=_life(fields["max_token_seconds"]) if "max_token_seconds" in fields else DEFAULT_LIFE,
         algorithms=frozenset(_each(fields, "algorithms", _algorithm) or FAMILIES),
+        smart_app=_smart_app(fields) if "smart_app" in fields else None,
     )
+
+
+def _smart_app(fields: Mapping[str, Node]) -> SmartApp:
+    if "fhir_servers" not in fields:
+        raise fields["smart_app"].error("the client has no FHIR server to launch from.", "Name its `fhir_servers`.")
+    found = fields["smart_app"].fields(("client_id",), ("scope", "origins"))
+    scope = found["scope"].text() if "scope" in found else SCOPE
+    return SmartApp(found["client_id"].text(), scope, tuple(_each(found, "origins", _origin)))
+
+
+def launched_from(clients: Iterable[Client], server: str) -> Client | None:
+    """Return the client that launches our form from this FHIR server (``iss`` of a SMART launch), if one does."""
+    wanted = server.rstrip("/")
+    return next((c for c in clients if c.smart_app and wanted in {u.rstrip("/") for u in c.fhir_servers}), None)
+
+
+def smart_origins(clients: Iterable[Client]) -> tuple[str, ...]:
+    """Return the origins that a launched form speaks to and may be embedded by."""
+    found: set[str] = set()
+    for client in clients:
+        if client.smart_app:
+            parts = [urlsplit(url) for url in client.fhir_servers]
+            found |= {f"{p.scheme}://{p.netloc}" for p in parts} | set(client.smart_app.origins)
+    return tuple(sorted(found))
 
 
 def _each(fields: Mapping[str, Node], name: str, read: Callable[[Node], _T]) -> list[_T]:

@@ -130,6 +130,12 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" if address is None else address.is_loopback
 
 
+def origin(url: str) -> Origin | None:
+    """Return the origin of a URL in which a server can be registered; None for any other."""
+    parts = _base(url)
+    return parts.origin if parts else None
+
+
 def can_be_registered(url: str) -> bool:
     """Whether a URL is written in a way in which a server can be registered; any other would match no request."""
     return _base(url) is not None

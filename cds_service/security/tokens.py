@@ -97,6 +97,11 @@ class Verifier:
             raise Refused("the token does not count yet")
         return expires + SKEW
 
+    @property
+    def clients(self) -> int:
+        """How many clients there are."""
+        return len(self._trusted)
+
     def lacking_keys(self) -> list[str]:
         """Return the names of the clients of whose keys none is known yet; has keys of URLs fetched."""
         return [one.client.name for one in self._trusted.values() if not one.keys.is_ready()]

@@ -14,12 +14,18 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from cds_service.store.keys import Key, Keys
 from cds_service.store.tables import cards, chains, decisions, registry
 
 START = "0" * 64
+
+_KEEP_HEAD = (
+    update(chains)
+    .where(chains.c.writer == bindparam("of"))
+    .values({name: bindparam(name) for name in ("head_seq", "head_hash", "head_mac")})
+)
 
 
 @dataclass(slots=True)
@@ -57,7 +63,7 @@ def extended(chain: Chain, key: Key, record: str) -> Chain:
 
 def keep_head(connection: Connection, key: Key, chain: Chain) -> None:
     """Write the chain's end, in the transaction of the records that made it longer."""
-    connection.execute(update(chains).where(chains.c.writer == chain.writer).values(_head(key, chain)))
+    connection.execute(_KEEP_HEAD, {"of": chain.writer, **_head(key, chain)})
 
 
 def move_base(connection: Connection, key: Key, row: Mapping[str, Any], seq: int, last_hash: str) -> None:

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 # What needs the database is imported where it is used: the other commands start without it.
 
 
+UNREADABLE = "it cannot be decrypted with the keys that are configured"
+
+
 @click.group()
 def db() -> None:
-    """Keep the database up to date."""
+    """Keep the database up to date, and copies of it."""
 
 
 @db.command(name="upgrade")
@@ -39,6 +42,26 @@ def upgrade_() -> None:
         click.echo(f"The tables are version {upgrade(Settings.load())}.")
     except (SQLAlchemyError, OSError) as error:
         raise UnusableInput(f"the database cannot be used ({type(error).__name__}).") from None
+
+
+@db.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def backup(folder: Path) -> None:
+    """Copy the journal, and the database when it is SQLite, into a new FOLDER, while the service runs or not."""
+    import sqlite3
+
+    from cds_service.store.backup import back_up
+
+    try:
+        found = back_up(Settings.load(), folder)
+    except (sqlite3.Error, OSError) as error:
+        raise UnusableInput(f"the backup is not made ({type(error).__name__}).") from None
+    click.echo(f"{found.lines} waiting lines of the journal are in {folder}.")
+    if found.database is None:
+        click.echo("Now the database itself, with pg_dump: after the journal, or records between the two are missed.")
+    else:
+        click.echo(f"The database is in {found.database}.")
+    click.echo("Keys are in no backup: keep them elsewhere.")
 
 
 @click.group()
@@ -62,13 +85,16 @@ def list_(since: str, policy: str | None) -> None:
 @decisions.command()
 @click.argument("record_id", metavar="ID")
 def show(record_id: str) -> None:
-    """Print a record, by its id or a card's uuid, with the cards as they were sent."""
+    """Print a record, by its id or a card's uuid, with the cards and system actions as they were sent."""
     from cds_service.store import reading
+    from cds_service.store.records import action_of
 
     with _with_keys() as (connection, keys):
         record = reading.find(connection, record_id)
         for told, secret in zip(record["cards"], reading.secrets(connection, keys, record["id"]), strict=True):
-            told["card"] = secret["card"] if secret else "it cannot be decrypted with the keys that are configured"
+            told["card"] = secret["card"] if secret else UNREADABLE
+        for told in record.get("systemActions", []):
+            told["action"] = action_of(told, keys.open) or UNREADABLE
     click.echo(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
 
 

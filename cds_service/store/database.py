@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.store import chain as chains
@@ -13,6 +14,9 @@ from cds_service.store.chain import Chain
 from cds_service.store.keys import Key
 from cds_service.store.records import Entry
 from cds_service.store.tables import cards, decisions, feedback
+
+_AT_ONCE = 100
+"""Rows of one statement: SQLite allows 999 values in old versions."""
 
 
 class Database:
@@ -59,11 +63,24 @@ class Database:
                 {**columns, "writer": chain.writer, "seq": chain.seq, "record": entry.record, "hash": chain.hash}
             )
             of_cards += [{**row, "sealed": s} for row, s in zip(chains.card_rows(record), entry.sealed, strict=True)]
-        connection.execute(decisions.insert(), rows)
-        if of_cards:
-            connection.execute(cards.insert(), of_cards)
+        _insert(connection, decisions, rows)
+        _insert(connection, cards, of_cards)
         chains.keep_head(connection, self._key, chain)
         return chain
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows. In SQLite by one statement: after each, this thread waits for its turn among those that answer."""
+    if connection.dialect.name != "sqlite":
+        if rows:
+            connection.execute(table.insert(), rows)
+        return
+    names = table.columns.keys()
+    for start in range(0, len(rows), _AT_ONCE):
+        part = rows[start : start + _AT_ONCE]
+        values = ", ".join([f"({', '.join('?' * len(names))})"] * len(part))
+        statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {values}"  # noqa: S608 - our own names
+        connection.exec_driver_sql(statement, tuple(row[name] for row in part for name in names))
 
 
 def _stored(connection: Connection, entries: Sequence[Entry]) -> frozenset[str]:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import fcntl
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,35 @@ class Taken(NamedTuple):
     damaged: list[bytes]
 
 
+class Depth:
+    """Counts the lines in all files of a journal, reading what has been added since the last time. Safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._counted: dict[Path, tuple[int, int]] = {}
+
+    def now(self) -> int:
+        """Return how many lines there are."""
+        with self._lock:
+            self._counted = dict(filter(None, map(self._read_on, self._folder.glob(f"*{SUFFIX}"))))
+            return sum(lines for _, lines in self._counted.values())
+
+    def _read_on(self, path: Path) -> tuple[Path, tuple[int, int]] | None:
+        """Return the bytes that have been read of a file and the lines in them; None when it has been stored."""
+        size, lines = self._counted.get(path, (0, 0))
+        try:
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < size:  # a line that could not be written whole was taken back
+                    size, lines = 0, 0
+                file.seek(size)
+                while part := file.read(LONGEST):
+                    size, lines = size + len(part), lines + part.count(b"\n")
+        except OSError:
+            return None
+        return path, (size, lines)
+
+
 class Journal:
     """The journal of one process. Every file is locked by the process that writes it or stores what is in it."""
 
@@ -55,9 +85,19 @@ class Journal:
         """Whether there may be something to store, of this process or another one."""
         return any(self.folder.glob(f"*{SUFFIX}"))
 
+    def is_writable(self) -> bool:
+        """Whether an entry could be written now, as far as can be known without writing one."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                file.write(b"ready")
+        except OSError:
+            return False
+        return True
+
     def depth(self) -> int:
         """Return how many lines wait in all files."""
-        return sum(path.read_bytes().count(b"\n") for path in self.folder.glob(f"*{SUFFIX}"))
+        return Depth(self.folder).now()
 
     def entries(self) -> Iterator[Entry]:
         """Yield what waits in all files now, and leave it there; a line that nobody can trust is left out."""

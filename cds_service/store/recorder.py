@@ -10,13 +10,14 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from cds_service import logs
 from cds_service.decision import Decision
 from cds_service.errors import Unavailable
 from cds_service.logs import log
 from cds_service.settings import Settings
 from cds_service.store.database import Database
-from cds_service.store.engine import open_engine, url_of
-from cds_service.store.journal import Journal
+from cds_service.store.engine import answers, open_engine, url_of
+from cds_service.store.journal import FOLDER, Depth, Journal
 from cds_service.store.keys import Keys, load_keys
 from cds_service.store.migrate import upgrade
 from cds_service.store.records import Call, decision_entry, feedback_entry
@@ -36,6 +37,7 @@ class Recorder:
         self._process = 0
         self._writer: Writer | None = None
         self._journal: Journal | None = None
+        self._depth = Depth(settings.data_dir / FOLDER)
 
     def prepare(self) -> None:
         """Read or make the keys and, for SQLite in the data folder, bring the tables up to date.
@@ -51,12 +53,25 @@ class Recorder:
         """Return when the answer is recorded. Raises Unavailable (503) when nothing can take the record."""
         writer, keys = self._started()
         store_facts, now = self._settings.store_facts, datetime.now(UTC)
-        writer.put(decision_entry(call, answer, judged, now, milliseconds, keys.current, store_facts=store_facts))
+        entry = decision_entry(call, answer, judged, now, milliseconds, keys.current, store_facts=store_facts)
+        logs.note(recorded=writer.put(entry))
 
     def feedback(self, service: str, entries: Sequence[Mapping[str, Any]], client: str | None = None) -> None:
         """Return when a batch of feedback is recorded, all of it. Raises Unavailable (503), then nothing is."""
         writer, keys = self._started()
-        writer.put(feedback_entry(service, entries, client, datetime.now(UTC), keys.current))
+        logs.note(recorded=writer.put(feedback_entry(service, entries, client, datetime.now(UTC), keys.current)))
+
+    def problem(self) -> str | None:
+        """Return why nothing can be recorded now; None when the journal, or else the database, can take a record."""
+        try:
+            writer, _ = self._started()
+        except Unavailable:
+            return "the keys or tables for records cannot be read or made"
+        if self._journal is None or self._journal.is_writable():
+            return None
+        if writer.gone or not answers(self._settings):
+            return "the data folder cannot be written and the database does not answer"
+        return None
 
     def database_gone(self) -> bool:
         """Whether the journal stands in for the database just now."""
@@ -64,7 +79,7 @@ class Recorder:
 
     def journal_depth(self) -> int:
         """Return how many lines of all processes wait in the journal."""
-        return self._journal.depth() if self._journal else 0
+        return self._depth.now()
 
     def close(self) -> None:
         """Write what is queued and let go of the database."""

@@ -14,13 +14,19 @@ from uuid import UUID, uuid4
 import orjson
 from pydantic import TypeAdapter
 
+from cds_service import exact_json
+from cds_service.crd.coverage_information import identity_of
 from cds_service.decision import Decision
 from cds_service.store.keys import Key
 from fhir_mappings.facts import Facts
+from fhir_mappings.json_fields import reference_to
 
 ASSESSMENT = "coverage-cds.assessment"
 LONGEST_CARD_ID = 64
 _PATIENT = re.compile(r"Patient/[A-Za-z0-9.\-]+")
+_ACTION = "system action"
+"""What a sealed system action is sealed as being about; the record around it is signed as a whole."""
+_ASSERTED = ("coverage", "covered", "pa-needed", "doc-needed", "questionnaire", "coverage-assertion-id")
 _FACTS = TypeAdapter(Facts)
 
 
@@ -74,6 +80,7 @@ def decision_entry(
     store_facts: bool = True,
 ) -> Entry:
     """Return the record of one answered call: one for the call, in it one item for each card."""
+    actions = answer.get("systemActions", [])
     by_card = {id(decision.card): decision for decision in judged}
     cards, sealed = [], []
     for card in answer["cards"]:
@@ -90,6 +97,8 @@ def decision_entry(
         "patient": key.pseudonym(call.client, call.patient_id),
         "key": key.id,
         "cards": cards,
+        **({"systemActions": [_acted(action, key) for action in actions]} if actions else {}),
+        **({"mirrored": True} if "extension" in answer else {}),
         "ms": round(milliseconds, 1),
     }
     return Entry("decision", str(record["id"]), canonical(record), tuple(sealed))
@@ -134,13 +143,33 @@ def _about(card: Mapping[str, Any]) -> str:
     return f"card {card.get('uuid', '')}"
 
 
+def action_of(told: Mapping[str, Any], opened: Any) -> Any:
+    """Return a recorded system action as it was sent; ``opened`` decrypts (Keys.open). None where no key opens it."""
+    plain = opened(base64.b85decode(told["sealed"]), _ACTION)
+    return None if plain is None else orjson.loads(plain)
+
+
+def _acted(action: Mapping[str, Any], key: Key) -> dict[str, Any]:
+    """Return what the record says of a system action: what is asserted of which order; the whole of it encrypted."""
+    order = action["resource"]
+    held = [{part["url"]: part for part in e["extension"]} for e in order["extension"] if identity_of(e)]
+    told = [{name: _value(parts[name]) for name in _ASSERTED if name in parts} for parts in held]
+    sealed = key.seal(exact_json.write(action), _ACTION)
+    return {"order": reference_to(order), "asserted": told, "sealed": base64.b85encode(sealed).decode()}
+
+
+def _value(part: Mapping[str, Any]) -> Any:
+    value = next(value for name, value in part.items() if name.startswith("value"))
+    return value["reference"] if isinstance(value, Mapping) else value
+
+
 def about(uuid: str) -> str:
     """Return what the secret of a card is sealed as being about."""
     return _about({"uuid": uuid})
 
 
 def _secret(card: Mapping[str, Any], decision: Decision | None, *, store_facts: bool) -> bytes:
-    shown = b'{"card":' + orjson.dumps(card)
+    shown = b'{"card":' + exact_json.write(card)
     if decision is None:
         return shown + b"}"
     shown += b',"line":' + orjson.dumps(decision.line)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from typing import Literal
 
 from cds_service.errors import Unavailable
 from cds_service.logs import log
@@ -53,14 +54,16 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def put(self, entry: Entry) -> None:
-        """Return when the entry is durable, in the database or in the journal. Raises Unavailable (503)."""
-        if not self._commits(entry):
-            try:
-                self._journal.append(entry)
-            except OSError:
-                log.error("not recorded")
-                raise Unavailable("The answer could not be recorded now; please ask again later.") from None
+    def put(self, entry: Entry) -> Literal["database", "journal"]:
+        """Return, when the entry is durable, what took it. Raises Unavailable (503)."""
+        if self._commits(entry):
+            return "database"
+        try:
+            self._journal.append(entry)
+        except OSError:
+            log.error("not recorded")
+            raise Unavailable("The answer could not be recorded now; please ask again later.") from None
+        return "journal"
 
     @property
     def gone(self) -> bool:

@@ -34,7 +34,8 @@ _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE | re.ASCII)
 
 def verifier(clients: tuple[Client, ...], settings: Settings, now: Callable[[], float] = time.time) -> Verifier:
     """Return what judges the tokens of these clients. Raises SettingsError when used tokens cannot be remembered."""
-    connections = Connections()  # of its own: a FHIR server that fails must not keep keys of the same host away
+    # of its own: a FHIR server that fails must not keep keys of the same host away
+    connections = Connections(ca=settings.fhir_ca)
     trusted = [Trusted(client, _keys(client, connections)) for client in clients]
     return Verifier(trusted, replays_of(settings, now), now)
 
@@ -78,6 +79,12 @@ def servers_of_caller() -> tuple[str, ...] | None:
     """Return the FHIR servers that may be read for this request's client; None when none is configured."""
     client = caller()
     return None if client is None else client.fhir_servers or NOBODY
+
+
+def launches_smart_apps() -> bool:
+    """Whether our form is registered with this request's client as a SMART app."""
+    client = caller()
+    return client is not None and client.smart_app is not None
 
 
 def _token(header: str | None) -> str:

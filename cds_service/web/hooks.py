@@ -9,9 +9,12 @@ from typing import Literal
 from flask import Blueprint, Response, request
 
 from cds_service import hook_request, prefetch, review, strict_json
+from cds_service.crd import configuration
 from cds_service.deadline import Deadline
 from cds_service.decision import Decision
 from cds_service.errors import UnknownService
+from cds_service.hook_request import HOOKS, NAMES_ORDERS
+from cds_service.metrics import Metrics
 from cds_service.settings import Settings
 from cds_service.store.recorder import Recorder
 from cds_service.store.records import Call
@@ -20,8 +23,6 @@ from cds_service.web import authentication, feedback, json_http, request_log, tr
 
 SERVICE = "coverage-criteria"
 """The service's id: its place in the URL and in discovery."""
-
-HOOKS = ("order-sign", "order-select")
 
 _TITLE = "Coverage criteria for cell and gene therapies"
 _DESCRIPTION = (
@@ -43,15 +44,16 @@ def discovery(published: Literal["minimal", "full"] = "full") -> dict[str, objec
                 "title": _TITLE,
                 "description": _DESCRIPTION,
                 "id": SERVICE,
-                "prefetch": dict(prefetch.templates(published)),
+                "prefetch": dict(prefetch.templates(published, names_orders=hook in NAMES_ORDERS)),
                 "usageRequirements": _REQUIREMENTS,
+                "extension": configuration.discovery(),
             }
             for hook in HOOKS
         ]
     }
 
 
-def blueprint(services: review.Services, settings: Settings, recorder: Recorder) -> Blueprint:
+def blueprint(services: review.Services, settings: Settings, recorder: Recorder, metrics: Metrics) -> Blueprint:
     """Return the endpoints, with everything that they use."""
     pages = Blueprint("hooks", __name__)
 
@@ -68,7 +70,7 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder)
         # From here on: how slowly a client sends its body must not count against the FHIR server.
         due = Deadline.after(settings.answer_deadline)
         request_log.identify(body, HOOKS)
-        asked = hook_request.read(body, HOOKS)
+        asked = hook_request.read(body, HOOKS, sent)
         listener = tracing.Listener(began) if tracing.is_wanted(asked.extension) else None
         trace = listener or NOBODY
         trace.reached("read")
@@ -83,22 +85,25 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder)
             due=due,
             judged=judged.append,
             fhir_servers=authentication.servers_of_caller(),
+            smart=authentication.launches_smart_apps(),
             trace=trace,
         )
         trace.reached("cards")
         request_log.answered(answer)
         call = Call(asked.hook, asked.hook_instance, asked.patient_id, sent, client=authentication.name_of_caller())
-        recorder.decision(call, answer, judged, (time.perf_counter() - began) * 1000)
+        with metrics.recording.track_inprogress():
+            recorder.decision(call, answer, judged, (time.perf_counter() - began) * 1000)
         trace.reached("record")
         if listener is not None:
-            answer = {**answer, "extension": {tracing.NAME: listener.told(asked, judged, services.library)}}
+            answer = listener.added_to(answer, judged, services.library)
         return json_http.write(answer)
 
     @pages.post("/cds-services/<service>/feedback")
     def give_feedback(service: str) -> Response:
         _check(service)
         entries = feedback.read(json_http.read(request, settings.max_body))
-        recorder.feedback(service, entries, authentication.name_of_caller())
+        with metrics.recording.track_inprogress():
+            recorder.feedback(service, entries, authentication.name_of_caller())
         return json_http.write({})
 
     return pages

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from cds_service import strict_json
+from cds_service import exact_json, strict_json
 from cds_service.errors import NotJson, TooLarge, WrongMediaType
 
 _DRAINED = 16 * 1024 * 1024
@@ -37,7 +36,7 @@ def text(request: Request, limit: int) -> bytes:
 
 def write(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer of compact JSON."""
-    return Response(orjson.dumps(value), status, headers, content_type="application/json")
+    return Response(exact_json.write(value), status, headers, content_type="application/json")
 
 
 def _part(request: Request) -> bytes:

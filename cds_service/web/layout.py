@@ -49,5 +49,5 @@ def _guarded(response: Response) -> Response:
         response.headers["X-Content-Type-Options"] = "nosniff"
     if response.mimetype == "text/html":
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)  # a page may be stricter
+            response.headers.setdefault(name, value)  # a page may have a policy of its own
     return response

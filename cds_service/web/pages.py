@@ -1,4 +1,4 @@
-"""Pages for people: the policies and the therapies. Nothing in them comes from elsewhere."""
+"""Pages for people: the policies, the therapies. Nothing in them comes from elsewhere."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from cds_service.web import policy_pages, therapy_pages
 
 
 def blueprint(library: Library, silence: Silence = "standard") -> Blueprint:
-    """Return the pages over a library, as a deployment reads it."""
+    """Return the pages over a library; ``silence`` is the setting of that name."""
     pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
+
     policy_pages.add(pages, library, silence)
     therapy_pages.add(pages, library)
     return pages

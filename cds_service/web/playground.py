@@ -14,7 +14,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from cds_service import strict_json
 from cds_service.bundle_request import is_bundle, request_from
-from cds_service.errors import NotAHookRequest, UnknownSample, Unprocessable, UnusableInput
+from cds_service.errors import NotAHookRequest, NotFound, Unprocessable, UnusableInput
 from cds_service.samples import load_samples
 from cds_service.settings import Settings
 from cds_service.web import hooks, json_http, tracing
@@ -47,7 +47,7 @@ def blueprint(settings: Settings, *, needs_token: bool) -> Blueprint:
     @pages.get("/samples/<name>.json")
     def sample(name: str) -> Response:
         if name not in samples:
-            raise UnknownSample("There is no sample of this name; GET / lists them.")
+            raise NotFound("There is no sample of this name; GET / lists them.")
         return Response(samples[name].path.read_bytes(), content_type="application/json")
 
     @pages.post("/playground/request")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -14,17 +14,31 @@ from cds_service import logs
 from cds_service.logs import log
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked every few seconds by machines: a good answer is worth a line only when debugging."""
+"""Asked every few seconds by machines: always let in, not counted, logged at debug as long as the answer is good."""
+
+INCOMPLETE = ("missing", "drugs_not_read", "orders_not_read")
+"""What is noted of an answer that had to do without something: worth a warning."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UUID = re.compile(r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})", re.IGNORECASE)
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
-def register(app: Flask) -> None:
-    """Log every request of an application. Register it first: what runs later sees its answers before it does."""
+def register(app: Flask, count: Callable[[Mapping[str, Any]], object]) -> None:
+    """Log every request of an application, and have it counted by the facts of its line.
+
+    Register it first: what runs later sees its answers before it does.
+    """
+
+    def end(response: Response) -> Response:
+        facts = _facts(response)
+        if facts["route"] not in QUIET:
+            count(facts)
+        _log(facts)
+        return response
+
     app.before_request(_begin)
-    app.after_request(_end)
+    app.after_request(end)
 
 
 def identify(body: object, hooks: tuple[str, ...]) -> None:
@@ -59,23 +73,25 @@ def _begin() -> None:
     logs.begin(str(uuid4()), trace_in(request.headers.get("traceparent")))
 
 
-def _end(response: Response) -> Response:
-    facts = {
+def _facts(response: Response) -> dict[str, Any]:
+    return {
         "method": request.method if request.method in _METHODS else "other",
         "route": request.url_rule.rule if request.url_rule else "none",
         "status": response.status_code,
         "ms": round((time.perf_counter() - g.began) * 1000, 1),
         **logs.noted(),
     }
-    if response.status_code >= 500:
+
+
+def _log(facts: dict[str, Any]) -> None:
+    if facts["status"] >= 500:
         log.error("request", **facts)
-    elif response.status_code >= 400 or facts.get("missing") or facts.get("drugs_not_read"):
+    elif facts["status"] >= 400 or any(map(facts.get, INCOMPLETE)):
         log.warning("request", **facts)
     elif facts["route"] in QUIET:
         log.debug("request", **facts)
     else:
         log.info("request", **facts)
-    return response
 
 
 def _outcome(card: Mapping[str, Any]) -> str | None:

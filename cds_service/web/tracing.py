@@ -19,6 +19,7 @@ from cds_service.routing_text import why
 from cds_service.trace import Stage, Trace
 from cds_service.triage import Triage, selected
 from fhir_mappings import therapies
+from fhir_mappings.chart import Resource
 from fhir_mappings.facts import Order
 from fhir_mappings.json_fields import reference_to
 
@@ -40,10 +41,12 @@ class Listener(Trace):
     def __init__(self, began: float) -> None:
         self._last = began
         self._spent: dict[Stage, float] = {}
+        self._orders_in_question: Sequence[Resource] = ()
         self._found = Triage((), ())
 
-    def triaged(self, found: Triage) -> None:
-        """Keep which orders concern a policy."""
+    def triaged(self, request: HookRequest, found: Triage) -> None:
+        """Keep which orders there are, and which of them concern a policy."""
+        self._orders_in_question = selected(request)
         self._found = found
 
     def reached(self, stage: Stage) -> None:
@@ -52,23 +55,24 @@ class Listener(Trace):
         self._spent[stage] = self._spent.get(stage, 0.0) + now - self._last
         self._last = now
 
-    def told(self, asked: HookRequest, judged: Sequence[Decision], library: Library) -> dict[str, Any]:
-        """Return the trace as JSON: stages in milliseconds, every order in question, and the route to each policy."""
-        return {
+    def added_to(self, answer: Mapping[str, Any], judged: Sequence[Decision], library: Library) -> dict[str, Any]:
+        """Return the answer with the trace: stages in milliseconds, every order, the route to each policy."""
+        told = {
             "stages": [
                 {"stage": s, "ms": round(self._spent[s] * 1000, 2)} for s in get_args(Stage) if s in self._spent
             ],
-            "orders": list(self._orders(asked, judged)),
+            "orders": list(self._orders(judged)),
             "routes": [_route(decision, library) for decision in judged],
         }
+        return {**answer, "extension": {**answer.get("extension", {}), NAME: told}}
 
-    def _orders(self, asked: HookRequest, judged: Sequence[Decision]) -> Iterator[dict[str, Any]]:
+    def _orders(self, judged: Sequence[Decision]) -> Iterator[dict[str, Any]]:
         # the judged ones first: a name that fits several products was decided only there
         known = {order.reference: order for order in self._found.known}
         known |= {decision.facts.order.reference: decision.facts.order for decision in judged}
         decided = {decision.facts.order.reference for decision in judged}
         unread = {found.order: found.reason for found in self._found.unread}
-        for resource in selected(asked):
+        for resource in self._orders_in_question:
             reference = reference_to(resource)
             if reference in known:
                 yield _order(known[reference], has_card=reference in decided)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.waiting import PATIENCE
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
@@ -17,7 +19,7 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 class Ehr:
     """Answers GET by exact path and query, ``_count`` left out; what it was asked, with which headers, is kept."""
 
-    def __init__(self, keep_alive: bool = False) -> None:
+    def __init__(self, keep_alive: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, Behaviour] = {}
         self.connections = 0
         self.asked: list[tuple[str, dict[str, str]]] = []
@@ -43,7 +45,10 @@ class Ehr:
             request_queue_size = 64  # the usual 5 makes side-by-side look-ups wait for a second try
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self._server.server_port}/fhir"
+        if tls is not None:
+            # the handshake is the connection's own thread's: one that fails stops no other
+            self._server.socket = tls.wrap_socket(self._server.socket, True, do_handshake_on_connect=False)
+        self.base = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}/fhir"
 
     @contextmanager
     def running(self) -> Iterator[Ehr]:
@@ -88,14 +93,13 @@ def status(code: int, **headers: str) -> Behaviour:
     return raw(b"", code=code, **headers)
 
 
-def drip(ehr: Ehr, seconds: float, headers: bool = False) -> Behaviour:
-    """Send one byte each 20 ms, of the headers or of the body, for some seconds or until the test ends."""
+def drip(ehr: Ehr, headers: bool = False) -> Behaviour:
+    """Send one byte each 20 ms, of the headers or of the body, until the caller or the test has had enough."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.0 200 OK\r\n" + (b"X-Slow: " if headers else b"\r\n"))
-        ends = time.monotonic() + seconds
         try:
-            while time.monotonic() < ends and not ehr.released.wait(0.02):
+            while not ehr.released.wait(0.02):
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
         except OSError:
@@ -128,7 +132,7 @@ def silent(ehr: Ehr) -> Behaviour:
     """Accept the call and say nothing until the test ends."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
-        ehr.released.wait(10)
+        ehr.released.wait(PATIENCE)
 
     return behave
 

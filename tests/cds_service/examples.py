@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+ASSESSMENT = "coverage-cds.assessment"
 PATIENT = {"resourceType": "Patient", "id": "p1", "birthDate": "1980-02-03"}
 
 
@@ -40,3 +41,13 @@ def context(**members: Any) -> dict[str, Any]:
         **members,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def assessing(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cards of an answer that assess an order, without those that only suggest something."""
+    return [card for card in answer["cards"] if ASSESSMENT in card.get("extension", {})]
+
+
+def without_tasks(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cards of an answer but those that offer a Task to document something."""
+    return [card for card in answer["cards"] if "Task" not in str(card.get("suggestions"))]

@@ -2,7 +2,6 @@ import gzip
 import json
 import logging
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +13,7 @@ from cds_service.fhir_client import FhirReader, RefusingReader
 from cds_service.security import limits
 from tests.cds_service.ehr import Ehr, drip, hang_up, raw, silent, status, together
 from tests.cds_service.examples import bundle, failure, resource
+from tests.waiting import PATIENCE, SOON, ends_by
 
 CONDITIONS = "Condition?patient=p1"
 CONDITION = resource("Condition", "c1")
@@ -178,28 +178,27 @@ def test_a_server_that_is_not_there_is_named_unreachable() -> None:
 
 @pytest.mark.parametrize("kind", ["silent", "body", "headers"])
 def test_a_slow_server_ends_at_the_deadline(ehr: Ehr, kind: str) -> None:
-    behaviours = {"silent": silent(ehr), "body": drip(ehr, 5), "headers": drip(ehr, 5, headers=True)}
+    behaviours = {"silent": silent(ehr), "body": drip(ehr), "headers": drip(ehr, headers=True)}
     ehr.does(CONDITIONS, behaviours[kind])
-    started = time.monotonic()
+    said: list[str] = []
 
-    said = reason(FhirReader(ehr.base, deadline=Deadline.after(0.3)))
-
-    assert said == "the FHIR server did not answer in time"
-    assert time.monotonic() - started < 1
+    # how soon after the deadline: see security/test_outbound_faults.py
+    assert ends_by(SOON, lambda: said.append(reason(FhirReader(ehr.base, deadline=Deadline.after(0.3)))), tries=1)
+    assert said == ["the FHIR server did not answer in time"]
 
 
 def test_a_dripping_server_is_hung_up_on(ehr: Ehr) -> None:
-    ehr.does(CONDITIONS, drip(ehr, 5))
+    ehr.does(CONDITIONS, drip(ehr))
 
     reason(FhirReader(ehr.base, deadline=Deadline.after(0.2)))
 
-    assert ehr.hung_up.wait(2)
+    assert ehr.hung_up.wait(PATIENCE)
 
 
 def test_the_deadline_is_one_for_all_that_is_asked(ehr: Ehr) -> None:
     ehr.does(CONDITIONS, silent(ehr))
     ehr.has("Patient/p1", resource("Patient", "p1"))
-    reader = FhirReader(ehr.base, deadline=Deadline.after(0.3))
+    reader = FhirReader(ehr.base, deadline=Deadline.after(1.5))
 
     answers = reader.many([CONDITIONS, "Patient/p1"])
 
@@ -210,11 +209,11 @@ def test_the_deadline_is_one_for_all_that_is_asked(ehr: Ehr) -> None:
 
 def test_look_ups_run_side_by_side(ehr: Ehr) -> None:
     queries = [f"Condition?page={page}" for page in range(8)]
-    all_under_way = threading.Barrier(len(queries), timeout=5)
+    all_under_way = threading.Barrier(len(queries), timeout=PATIENCE)
     for query in queries:
         ehr.does(query, together(all_under_way, raw(b'{"resourceType": "Bundle"}')))
 
-    answers = FhirReader(ehr.base, deadline=Deadline.after(4)).many(queries)
+    answers = FhirReader(ehr.base, deadline=Deadline.after(PATIENCE)).many(queries)
 
     assert [fetched.problem for fetched in answers.values()] == [None] * len(queries)
 
@@ -229,7 +228,7 @@ def test_a_reference_is_read(ehr: Ehr, reference: str) -> None:
 
 
 def test_references_are_looked_up_beforehand_side_by_side_where_they_lead_to_this_server(ehr: Ehr) -> None:
-    both_under_way = threading.Barrier(2, timeout=5)
+    both_under_way = threading.Barrier(2, timeout=PATIENCE)
     for name in ("m1", "m2"):
         found = json.dumps({"resourceType": "Medication", "id": name}).encode()
         ehr.does(f"Medication/{name}", together(both_under_way, raw(found)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests import medplum as medplum_server
 from tests.cds_service.ehr import Ehr, silent, status
 from tests.cds_service.examples import PATIENT, bundle, resource
 from tests.medplum import Medplum
+from tests.waiting import ends_by
 
 SAMPLES = sorted((Path(__file__).parents[2] / "sample_bundles").glob("*.json"))
 ARRIVAL = datetime.date(2026, 11, 20)
@@ -42,7 +42,11 @@ def resources(held: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def assessed(body: dict[str, Any], services: review.Services) -> list[dict[str, Any]]:
     answer = review.answer(hook_request.read(body, ("order-sign",)), services, today=ARRIVAL)
-    found = [card["extension"]["coverage-cds.assessment"] for card in answer["cards"] if "extension" in card]
+    found = [
+        card["extension"]["coverage-cds.assessment"]
+        for card in answer["cards"]
+        if "coverage-cds.assessment" in card.get("extension", {})
+    ]
     return [{**assessment, "decisionId": ""} for assessment in found]
 
 
@@ -116,11 +120,11 @@ def test_an_answer_is_given_in_time_and_says_what_did_not_come(ehr: Ehr, service
     body["prefetch"] = {key: body["prefetch"][key] for key in prefetch.templates("minimal")}
     for query in queries(body).values():
         ehr.does(query, silent(ehr))
-    started = time.monotonic()
+    cards: list[Any] = []
 
-    [found] = assessed(body, hurried)
+    assert ends_by(1.0, lambda: cards.append(assessed(body, hurried)))
 
-    assert time.monotonic() - started < 1
+    [found] = cards[-1]
     by_letter = {criterion["id"]: criterion["outcome"] for criterion in found["criteria"]}
     assert (by_letter["I.A"], by_letter["I.B"], by_letter["I.C.2"]) == ("met", "undocumented", "undocumented")
     assert any("did not answer in time" in notice for notice in found["notices"])

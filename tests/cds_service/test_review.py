@@ -14,6 +14,7 @@ from cds_service import hook_request, review
 from cds_service.bundle_request import request_from
 from cds_service.errors import NothingToGoOn, WrongPatient
 from cds_service.settings import Settings
+from tests.cds_service.examples import without_tasks
 
 SAMPLES = Path(__file__).parents[2] / "sample_bundles"
 TODAY = datetime.date(2026, 11, 20)
@@ -31,8 +32,7 @@ def sample(name: str) -> dict[str, Any]:
 
 def cards(body: dict[str, Any], services: review.Services) -> list[dict[str, Any]]:
     asked = hook_request.read(body, ("order-sign", "order-select"))
-    found: list[dict[str, Any]] = review.answer(asked, services, today=TODAY)["cards"]
-    return found
+    return without_tasks(review.answer(asked, services, today=TODAY))
 
 
 def assessment(card: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from cds_service import create_app
 from cds_service.same_patient import Person, known_as, patient_of, whose
 from cds_service.settings import Settings
 from tests.cds_service.ehr import Ehr
-from tests.cds_service.examples import PATIENT, bundle, context, hook_body, resource
+from tests.cds_service.examples import PATIENT, assessing, bundle, context, hook_body, resource
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -220,7 +220,7 @@ ROUTES: list[tuple[str, Change, str]] = [
 def test_the_request_that_the_routes_start_from_has_a_card(client: FlaskClient) -> None:
     status, body, _ = ask(client, request())
 
-    assert (status, len(body["cards"])) == (200, 1)
+    assert (status, len(assessing(body))) == (200, 1)
 
 
 @pytest.mark.parametrize(("change", "named"), [pytest.param(c, n, id=route) for route, c, n in ROUTES])
@@ -287,7 +287,7 @@ def test_a_drug_reference_is_no_way_to_another_patients_records(client: FlaskCli
 
     status, answer, text = ask(client, body)
 
-    assert (status, len(answer["cards"])) == (200, 1)
+    assert (status, len(assessing(answer))) == (200, 1)
     assert OTHER not in text
     assert ehr.paths() == []
 
@@ -315,7 +315,7 @@ def test_what_cannot_be_compared_is_left_out_and_named_on_the_card(client: Flask
     status, answer, text = ask(client, body)
 
     assert status == 200
-    [card] = answer["cards"]
+    [card] = assessing(answer)
     notices = card["extension"]["coverage-cds.assessment"]["notices"]
     assert any("does not say clearly that it is about this patient" in notice for notice in notices)
     assert "Condition/c99" not in text
@@ -326,7 +326,7 @@ def test_an_order_that_cannot_be_compared_is_judged_with_a_notice(client: FlaskC
     body = request()
     body["context"]["draftOrders"]["entry"][0]["resource"]["subject"] = {"display": "somebody"}
 
-    [card] = ask(client, body)[1]["cards"]
+    [card] = assessing(ask(client, body)[1])
 
     assert (
         "1 of the resources of context.draftOrders do not say clearly that they are about this patient"

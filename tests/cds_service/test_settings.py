@@ -82,3 +82,53 @@ def test_a_public_url_is_kept_without_its_last_slash() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         Settings.load().max_body = 1
+
+
+class TestSecretsInFiles:
+    URL = "postgresql://cds:secret@db.example.org/cds"
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        (tmp_path / "coverage_cds_database_url").write_text(f"{self.URL}\n", encoding="utf-8")
+        (tmp_path / "tls.key").write_text("of something else", encoding="utf-8")
+        monkeypatch.setenv("COVERAGE_CDS_SECRETS_DIR", str(tmp_path))
+        return tmp_path
+
+    def database_url(self) -> str | None:
+        url = Settings.load().database_url
+        return url.get_secret_value() if url else None
+
+    def test_a_file_named_for_a_setting_is_its_value(self, folder: Path) -> None:
+        assert self.database_url() == self.URL
+
+    def test_a_link_inside_the_folder_counts_as_kubernetes_mounts_it(self, folder: Path) -> None:
+        (folder / "..data").mkdir()
+        (folder / "coverage_cds_database_url").rename(folder / "..data/coverage_cds_database_url")
+        (folder / "coverage_cds_database_url").symlink_to("..data/coverage_cds_database_url")
+
+        assert self.database_url() == self.URL
+
+    def test_a_variable_wins_over_a_file(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COVERAGE_CDS_DATABASE_URL", "sqlite:///other")
+
+        assert self.database_url() == "sqlite:///other"
+
+    def test_a_file_named_for_no_setting_is_an_error_since_its_value_would_be_missed(self, folder: Path) -> None:
+        (folder / "coverage_cds_record_key").write_text("x", encoding="utf-8")
+
+        with pytest.raises(SettingsError, match=r"COVERAGE_CDS_SECRETS_DIR: .*coverage_cds_record_key is named for no"):
+            Settings.load()
+
+    def test_a_folder_that_is_not_there_is_an_error(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COVERAGE_CDS_SECRETS_DIR", str(folder / "none"))
+
+        with pytest.raises(SettingsError, match=r"COVERAGE_CDS_SECRETS_DIR: .*none is no folder"):
+            Settings.load()
+
+    def test_a_file_that_is_no_text_is_an_error_without_its_content(self, folder: Path) -> None:
+        (folder / "coverage_cds_record_keys").write_bytes(b"secret \xff")
+
+        with pytest.raises(SettingsError, match="COVERAGE_CDS_SECRETS_DIR") as caught:
+            Settings.load()
+        assert "secret \\xff" not in str(caught.value)
+        assert caught.value.__cause__ is None

@@ -11,13 +11,13 @@ import pytest
 from cds_service import create_app
 from cds_service.settings import Settings
 from tests.calling import SERVICE
-from tests.cds_service.examples import PATIENT, bundle, context, hook_body, resource
+from tests.cds_service.examples import PATIENT, assessing, bundle, context, hook_body, resource
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-TOO_LONG = 1.0
-"""Seconds; the slowest of these takes a tenth of it."""
+TOO_LONG = 5.0
+"""Seconds of the processor, whatever else it does; the slowest of these takes a fiftieth of it."""
 MEGA = 1024 * 1024
 LOINC = "http://loinc.org"
 
@@ -115,9 +115,9 @@ READ: list[tuple[str, bytes]] = [
 
 
 def post(client: FlaskClient, body: bytes, path: str = SERVICE, **headers: Any) -> tuple[int, Any]:
-    started = time.perf_counter()
+    started = time.thread_time()
     response = client.post(path, data=body, **{"content_type": "application/json", **headers})
-    assert time.perf_counter() - started < TOO_LONG
+    assert time.thread_time() - started < TOO_LONG
     if response.status_code != 200:
         assert "canary" not in response.text
         assert response.get_json()["resourceType"] == "OperationOutcome"
@@ -135,7 +135,7 @@ def test_an_unusual_text_is_answered(client: FlaskClient, body: bytes) -> None:
     status, answer = post(client, body)
 
     assert status == 200
-    assert len(answer["cards"]) == 1
+    assert len(assessing(answer)) == 1
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tests.cds_service.security.bad_tokens import bad_tokens
 from tests.cds_service.security.signing import claims, jwks, signed
 from tests.conftest import NO_LIBRARY
 from tests.serving import serving
+from tests.waiting import PATIENCE
 
 SERVICE = "/cds-services/coverage-criteria"
 ORIGIN = "https://pages.ehr.example.org"
@@ -52,7 +53,7 @@ class Answer(NamedTuple):
 def send(url: str, token: str | None = None, body: object = None, **headers: str) -> Answer:
     """Send a request exactly as it is, whatever is in its token; a body makes it a POST."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
     try:
         connection.putrequest("GET" if body is None else "POST", parts.path, skip_host="Host" in headers)
         if token is not None:
@@ -184,7 +185,7 @@ class TestEndpoints:
 
 
 def test_the_body_of_a_stranger_is_not_read(service: str) -> None:
-    connection = http.client.HTTPConnection(urlsplit(service).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(service).netloc, timeout=PATIENCE)
     connection.putrequest("POST", SERVICE)
     connection.putheader("Content-Length", "1000000000")
     connection.endheaders(b"{")  # and nothing more: whoever reads on waits
@@ -245,7 +246,7 @@ class TestWhatAClientMayHave:
     def test_its_pages_may_call_and_preflight_needs_no_token(self, service: str) -> None:
         for path in ("/cds-services", SERVICE, f"{SERVICE}/feedback"):
             for origin in (ORIGIN, "https://evil.example.org"):
-                connection = http.client.HTTPConnection(urlsplit(service).netloc, timeout=10)
+                connection = http.client.HTTPConnection(urlsplit(service).netloc, timeout=PATIENCE)
                 asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
                 connection.request("OPTIONS", path, headers={"Origin": origin, **asked})
                 response = connection.getresponse()

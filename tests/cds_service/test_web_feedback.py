@@ -16,6 +16,7 @@ from cds_service.store.keys import load_keys
 from cds_service.store.records import comment_of
 from cds_service.store.tables import feedback as table
 from cds_service.web import feedback
+from tests.waiting import PATIENCE
 
 URL = "/cds-services/coverage-criteria/feedback"
 CARD = "4e0a3a1e-3283-4575-ab82-028d55fe2719"
@@ -184,7 +185,7 @@ def test_what_a_user_wrote_is_not_readable_in_the_files(client: FlaskClient, edg
 def test_feedback_over_a_socket_at_once_is_all_stored(served: str, edge_settings: Settings) -> None:
     def send(number: int) -> None:
         body = {"feedback": [entry(card=f"card-{number}", overrideReason={"userComment": "x" * 2000})]}
-        assert requests.post(served + URL, json=body, timeout=10).json() == {}
+        assert requests.post(served + URL, json=body, timeout=PATIENCE).json() == {}
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(16)]
     for thread in threads:

@@ -16,8 +16,13 @@ from cds_service import create_app, prefetch, review
 from cds_service.errors import NothingToGoOn, Unavailable
 from cds_service.hook_request import HookRequest
 from cds_service.settings import Settings
+from fhir_mappings import orders
+from tests.cds_service.crd.asking import CASGEVY, sample
+from tests.cds_service.crd.asking import orders as orders_of
 from tests.cds_service.examples import PATIENT, bundle, context, hook_body, resource
+from tests.cds_service.test_named_orders import named
 from tests.conftest import NO_LIBRARY
+from tests.waiting import PATIENCE
 
 SERVICE = "/cds-services/coverage-criteria"
 ORIGIN = "https://ehr.example.org"
@@ -79,9 +84,13 @@ def test_discovery_lists_one_service_for_each_hook(client: FlaskClient) -> None:
     assert [(s["hook"], s["id"]) for s in services] == [
         ("order-sign", "coverage-criteria"),
         ("order-select", "coverage-criteria"),
+        ("order-dispatch", "coverage-criteria"),
+        ("appointment-book", "coverage-criteria"),
     ]
     assert all(s["title"] and s["description"] and s["usageRequirements"] for s in services)
-    assert all(s["prefetch"] == dict(prefetch.TEMPLATES) for s in services)
+    assert all(s["prefetch"].items() >= prefetch.TEMPLATES.items() for s in services)
+    assert all(s["extension"]["davinci-crd.version"] == ["2.0", "2.1", "2.2"] for s in services)
+    assert all(s["extension"]["davinci-crd.configuration-options"] for s in services)
     assert no_member_is_empty(services)
     assert response.data == json.dumps(response.get_json(), separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -91,7 +100,20 @@ def test_a_deployment_may_ask_for_patient_and_coverage_only(edge_settings: Setti
 
     services = create_app(settings, NO_LIBRARY).test_client().get("/cds-services").get_json()["services"]
 
-    assert [list(service["prefetch"]) for service in services] == [["patient", "coverage"]] * 2
+    assert [list(service["prefetch"]) for service in services] == [
+        ["patient", "coverage"],
+        ["patient", "coverage"],
+        ["patient", "coverage", *prefetch.ORDER_KEYS],
+        ["patient", "coverage", *prefetch.ORDER_KEYS],
+    ]
+
+
+def test_a_hook_that_only_names_orders_asks_for_orders_of_every_type_that_a_policy_can_be_about(
+    client: FlaskClient,
+) -> None:
+    for service in client.get("/cds-services").get_json()["services"][2:]:
+        asked = {query.partition("?")[0] for query in service["prefetch"].values()}
+        assert asked >= orders.KINDS
 
 
 def test_prefetch_uses_only_tokens_that_every_client_knows(client: FlaskClient) -> None:
@@ -203,7 +225,7 @@ def test_two_content_types_do_not_confuse_a_real_server(served: str) -> None:
     )
     parts = urlsplit(served)
 
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall(head.encode() + body)
         answer = connection.makefile("rb").read()
 
@@ -211,7 +233,7 @@ def test_two_content_types_do_not_confuse_a_real_server(served: str) -> None:
 
 
 def test_a_body_over_the_limit_is_answered_while_the_client_still_sends(served: str) -> None:
-    response = requests.post(served + SERVICE, data=b"x" * 5_000_000, timeout=10)
+    response = requests.post(served + SERVICE, data=b"x" * 5_000_000, timeout=PATIENCE)
 
     assert response.status_code == 413
     assert response.json()["issue"][0]["code"] == "too-long"
@@ -221,8 +243,8 @@ def test_a_body_without_a_length_is_read_to_the_limit_too(served: str) -> None:
     whole = json.dumps(hook_body()).encode()
     headers = {"Content-Type": "application/json"}
 
-    small = requests.post(served + SERVICE, data=iter([whole[:50], whole[50:]]), headers=headers, timeout=10)
-    large = requests.post(served + SERVICE, data=iter([b"x" * 90_000] * 300), headers=headers, timeout=10)
+    small = requests.post(served + SERVICE, data=iter([whole[:50], whole[50:]]), headers=headers, timeout=PATIENCE)
+    large = requests.post(served + SERVICE, data=iter([b"x" * 90_000] * 300), headers=headers, timeout=PATIENCE)
 
     assert (small.status_code, small.json()) == (200, {"cards": []})
     assert large.status_code == 413
@@ -231,13 +253,41 @@ def test_a_body_without_a_length_is_read_to_the_limit_too(served: str) -> None:
 def test_a_body_that_breaks_off_is_a_bad_request(served: str) -> None:
     parts = urlsplit(served)
 
-    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall(f"POST {SERVICE} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
         connection.shutdown(socket.SHUT_WR)
         answer = connection.makefile("rb").read()
 
     assert answer.split()[1] == b"400"
     assert b"OperationOutcome" in answer
+
+
+@pytest.mark.parametrize("hook", ["order-dispatch", "appointment-book"])
+def test_a_hook_that_only_names_orders_is_answered_over_http(hook: str, tmp_path: Path) -> None:
+    app = create_app(Settings.load(data_dir=tmp_path))
+
+    response = app.test_client().post(SERVICE, json=named(hook=hook))
+
+    assert response.status_code == 200
+    assert len(response.get_json()["cards"]) == len(response.get_json()["systemActions"]) == 1
+
+
+def test_numbers_of_an_order_leave_as_they_came(tmp_path: Path) -> None:
+    body = json.dumps(sample(CASGEVY))
+    order = json.dumps(orders_of(sample(CASGEVY))[0])
+    text = body.replace(order, order[:-1] + ', "extension": [{"url": "x", "valueDecimal": 1.00}]}')
+
+    response = post(create_app(Settings.load(data_dir=tmp_path)).test_client(), text.encode())
+
+    assert b'"valueDecimal":1.00' in response.data
+
+
+def test_a_version_of_the_guide_that_is_not_spoken_is_an_error(tmp_path: Path) -> None:
+    body = {**hook_body(), "extension": {"davinci-crd.requestedVersion": "9.9"}}
+
+    response = create_app(Settings.load(data_dir=tmp_path)).test_client().post(SERVICE, json=body)
+
+    assert issue(response, 422)["expression"] == ["extension.davinci-crd.requestedVersion"]
 
 
 @pytest.mark.parametrize("path", ["/cds-services/other", "/cds-services/other/feedback", "/cds-services/canary%00"])

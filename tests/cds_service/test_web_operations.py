@@ -8,6 +8,8 @@ from flask.testing import FlaskClient
 from cds_service import create_app, review
 from cds_service.policy.errors import PolicyError
 from cds_service.settings import Settings
+from cds_service.store.engine import FILE
+from cds_service.store.journal import FOLDER
 from tests.conftest import NO_LIBRARY
 
 
@@ -17,11 +19,13 @@ def test_health_tells_that_the_process_is_there(client: FlaskClient) -> None:
     assert (response.status_code, response.data) == (200, b'{"status":"ok"}')
 
 
-def test_readiness_makes_the_data_folder_and_leaves_nothing_in_it(client: FlaskClient, edge_settings: Settings) -> None:
+def test_readiness_makes_the_store_and_leaves_nothing_else(client: FlaskClient, edge_settings: Settings) -> None:
     response = client.get("/readyz")
 
     assert (response.status_code, response.data) == (200, b'{"status":"ready"}')
-    assert list(edge_settings.data_dir.iterdir()) == []
+    found = {path.name for path in edge_settings.data_dir.iterdir()}
+    assert {name for name in found if not name.startswith(FILE)} == {"record.key", "migration.lock", FOLDER}
+    assert list((edge_settings.data_dir / FOLDER).iterdir()) == []
 
 
 def test_readiness_is_503_while_the_data_folder_cannot_be_written(client: FlaskClient, edge_settings: Settings) -> None:
@@ -31,7 +35,10 @@ def test_readiness_is_503_while_the_data_folder_cannot_be_written(client: FlaskC
 
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "5"
-    assert "data folder cannot be written" in response.get_json()["issue"][0]["diagnostics"]
+    assert response.get_json() == {
+        "status": "not ready",
+        "reasons": {"store": "the keys or tables for records cannot be read or made"},
+    }
     assert client.get("/healthz").status_code == 200
 
 

@@ -100,6 +100,16 @@ def two_versions() -> Library:
     return replace(LIBRARY, documents=(first, second))
 
 
+@pytest.mark.parametrize("path", ["/policies", "/policies/none"])
+def test_every_policy_is_listed_with_its_payer_and_first_day(browser: FlaskClient, path: str) -> None:
+    text = words(browser.get(path))
+
+    for document in LIBRARY.documents:
+        assert document.id in text
+        assert LIBRARY.payers.by_id[document.payer].label in text
+        assert str(document.effective_from) in text
+
+
 def test_the_version_of_the_day_is_shown_with_links_to_the_others(tmp_path: Path) -> None:
     browser = client(tmp_path, two_versions())
 

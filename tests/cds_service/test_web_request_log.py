@@ -45,6 +45,7 @@ def test_a_request_has_one_line(client: FlaskClient, capsys: pytest.CaptureFixtu
         "hook": "order-sign",
         "cards": 0,
         "outcomes": [],
+        "recorded": "database",
     }
 
 

@@ -73,6 +73,47 @@ def test_an_answer_is_yes_or_no_or_none(answer: dict[str, Any], yes: bool | None
     assert said(response(item=[item("q", answer)])).get("q") == yes
 
 
+def test_who_answered_and_which_questionnaire_are_told() -> None:
+    url = "https://cds.example.org/fhir/Questionnaire/P-x|1"
+    answers = attestations.read(
+        response(questionnaire=url, author={"reference": "https://ehr.example/Practitioner/p1"})
+    )
+    assert answers is not None
+    [found] = answers.attestations
+    assert (found.questionnaire, found.author) == (url, "Practitioner/p1")
+    assert found.evidence.value == "yes, by Practitioner/p1"
+    typed = attestations.read(response(author={"type": "Patient", "display": "A name"}))
+    assert typed is not None
+    assert typed.attestations[0].author == "Patient"
+
+
+@pytest.mark.parametrize(
+    ("day", "value", "expected_day", "shown"),
+    [
+        ({"valueDate": "2026-10-01"}, {"valueQuantity": {"value": 8.4, "unit": "%"}}, "2026-10-01", "yes, 8.4 %"),
+        ({"valueDateTime": "2026-10-01T08:00:00Z"}, {"valueDecimal": 8.4}, "2026-10-01", "yes, 8.4"),
+        ({"valueDate": "soon"}, {"valueQuantity": "8"}, None, "yes"),
+        ({}, {"valueInteger": True}, None, "yes"),
+    ],
+)
+def test_follow_ups_give_the_day_and_the_number(
+    day: dict[str, Any], value: dict[str, Any], expected_day: str | None, shown: str
+) -> None:
+    asked = item("q", {"valueBoolean": True, "item": [item("q.date", day), item("q.value", value)]})
+    answers = attestations.read(response(item=[asked]))
+    assert answers is not None
+    [found] = answers.attestations
+    assert found.happened == (date_range(expected_day) if expected_day else None)
+    assert found.evidence.value == shown
+
+
+def test_follow_ups_of_a_no_are_left_out() -> None:
+    asked = item("q", {"valueBoolean": False, "item": [item("q.date", {"valueDate": "2026-10-01"})]})
+    answers = attestations.read(response(item=[asked]))
+    assert answers is not None
+    assert (answers.attestations[0].happened, answers.attestations[0].evidence.value) == (None, "no")
+
+
 def test_nested_items_are_read_in_order_and_a_question_answered_both_ways_is_not() -> None:
     yes, no = {"valueBoolean": True}, {"valueBoolean": False}
     inner = item("b", yes | {"item": [item("c", no)]}, item=[item("d", yes)])

@@ -9,6 +9,7 @@ from cds_service.policy.checks.medication import Medication
 from cds_service.policy.checks.order import OrderIs, OrderReason, OrderSays
 from cds_service.policy.checks.patient import AgeAtLeast, AgeAtLeastMonths, AgeUnder, Sex
 from cds_service.policy.checks.product import (
+    EarlierProcedure,
     EarlierTherapy,
     FdaApproved,
     FirstCourse,
@@ -46,6 +47,7 @@ VOCABULARY: dict[str, type[Check]] = {
         OrderRoute,
         FirstCourse,
         EarlierTherapy,
+        EarlierProcedure,
         QualifiedCentre,
         All,
         Any,

@@ -182,6 +182,50 @@ class EarlierTherapy(Check):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierProcedure(Check):
+    """An infusion was done before by a procedure code that names no product.
+
+    When a product of ``dose_of`` is ordered, which is given in several doses, it can be a dose of this very course: one
+    on the day of a recorded dose is that dose; one while the course can be open is for a reviewer.
+    """
+
+    key: ClassVar[str] = "earlier_procedure"
+    scalar: ClassVar[str | None] = "value_set"
+    value_set: tuple[str, ...] = option("value sets", "the procedures that count")
+    dose_of: tuple[str, ...] = option("therapies", "therapies that one of them can be a dose of", default=())
+
+    def evaluate(self, facts: Facts) -> Finding:
+        doses = _given(facts.of(f"therapy:{facts.order.therapy}"), facts)
+        found = _given([s for s in facts.of(*self.value_set) if s.kind == "procedure"], facts)
+        others = [s for s in found if not self._is_dose(s, doses, facts)]
+        sure = [s for s in others if s.confirmed and not self._may_be_dose(s, doses, facts)]
+        if sure:
+            return holds(f"Recorded: {named(self.value_set)} ({dates(sure)}).", sure)
+        if others:
+            reason = f"Recorded: {named(self.value_set)} ({dates(others)}); whether it is a dose of this course is not."
+            return unclear(reason, others)
+        return nothing(f"Not found: {named(self.value_set)}, other than doses of this course.")
+
+    def describe(self) -> str:
+        return f"{named(self.value_set)} was done before, other than as a dose of this course"
+
+    @property
+    def records(self) -> frozenset[Records]:
+        return frozenset({"procedures", "medication-administrations", "medication-requests"})
+
+    def _is_dose(self, procedure: Statement, doses: Sequence[Statement], facts: Facts) -> bool:
+        days = [d.when for d in doses if d.when]
+        when = procedure.when
+        if facts.order.therapy not in self.dose_of or when is None or _beyond_one_course(doses, facts):
+            return False
+        return any(day == when for day in days)
+
+    def _may_be_dose(self, procedure: Statement, doses: Sequence[Statement], facts: Facts) -> bool:
+        with_it = [*doses, procedure]
+        return facts.order.therapy in self.dose_of and not _beyond_one_course(with_it, facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QualifiedCentre(Check):
     """A facility of the order stands in the treatment-centre registry for the product on the service date."""
 

@@ -249,7 +249,9 @@ async function accept(card, suggestion) {
   let done = "";
   for (const action of suggestion.actions ?? []) {
     const { resourceType, id } = action.resource ?? {};
-    if (action.type === "update" && editing.replace(`${resourceType}/${id}`, action.resource)) done = " The order in the editor is changed; fire again to see it judged.";
+    if (action.type === "create") done += ` An EHR would now create the ${resourceType}.`;
+    if (action.type === "update" && editing.replace(`${resourceType}/${id}`, action.resource))
+      done += " The order in the editor is changed; fire again to see it judged.";
   }
   return feedback({ card: card.uuid, outcome: "accepted", acceptedSuggestions: [{ id: suggestion.uuid }] }, `Accepted.${done}`);
 }

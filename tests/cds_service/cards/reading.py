@@ -1,39 +1,76 @@
-"""Cards as their readers see them: the Markdown through a real renderer, and every member of the JSON."""
+"""Cards as their readers see them: the Markdown through GitHub's own renderer, and every member of the JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from html.parser import HTMLParser
+from typing import Any
 
-from markdown_it import MarkdownIt
+from cmarkgfm import cmark
 
-if TYPE_CHECKING:
-    from markdown_it.token import Token
+_EXTENSIONS = ["table", "strikethrough", "autolink", "tasklist"]
+_RAW = cmark.Options.CMARK_OPT_UNSAFE
+"""Leave HTML as it stands, for what is to be looked at; without it, cmark puts a comment in its place."""
+RAW_HTML = "raw HTML"
+"""A kind of markup: HTML that was in the text itself."""
 
-_GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
+class _Page(HTMLParser):
+    """The tags of a page, its code spans, and everything else that it shows or links to."""
 
-def tokens(markdown: str) -> Iterator[Token]:
-    """Yield every token, those inside a line too."""
-    for block in _GFM.parse(markdown):
-        yield block
-        yield from block.children or ()
+    def __init__(self, markdown: str, options: int = 0) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.code: list[str] = []
+        self.rest: list[str] = []
+        self._inside: list[str] = []
+        self.feed(cmark.markdown_to_html_with_extensions(markdown, options=options, extensions=_EXTENSIONS))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.rest += [f"{name} {value}" for name, value in attrs]
+        if tag in {"code", "pre"}:
+            self._inside.append(tag)
+            self.code += [""] if self._inside == ["code"] else []
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._inside:
+            self._inside.remove(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == ["code"]:
+            self.code[-1] += data
+        else:
+            self.rest.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.tags.add(RAW_HTML)
+        self.rest.append(data)
+
+    def handle_decl(self, decl: str) -> None:
+        self.handle_comment(decl)
+
+    def handle_pi(self, data: str) -> None:
+        self.handle_comment(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.handle_comment(data)
 
 
 def kinds(markdown: str) -> set[str]:
-    """Return the kinds of markup in a text."""
-    return {token.type for token in tokens(markdown)}
+    """Return the HTML elements that a text is rendered as, and RAW_HTML when it brings some of its own."""
+    return _Page(markdown).tags
 
 
 def outside_code_spans(markdown: str) -> str:
-    """Return all text, markup and attributes but what stands in code spans."""
-    shown = [token for token in tokens(markdown) if token.type not in {"code_inline", "inline"}]
-    return "\n".join(f"{token.content} {token.info} {token.attrs}" for token in shown)
+    """Return all text, HTML and attributes but what stands in code spans."""
+    return "\n".join(_Page(markdown, _RAW).rest)
 
 
 def code_spans(markdown: str) -> list[str]:
     """Return what stands in code spans."""
-    return [token.content for token in tokens(markdown) if token.type == "code_inline"]
+    return _Page(markdown).code
 
 
 def members(node: Any, path: str = "$") -> Iterator[tuple[str, Any]]:

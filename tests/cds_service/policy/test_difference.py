@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,11 +11,14 @@ import pytest
 
 from cds_service.policy.difference import Change, Part, difference, marked
 from cds_service.policy.document import (
+    AskedDate,
+    AskedValue,
     Assumption,
     Conflict,
     Elsewhere,
     Joined,
     Letter,
+    Lifted,
     Notice,
     PolicyDocument,
     PriorAuthorization,
@@ -185,6 +188,24 @@ def test_a_section_that_comes_or_goes_is_told_whole() -> None:
             Part("Questions", "q", "added", (Change("text", "", "Is it?"),)),
         ),
         (
+            {
+                "questions": {
+                    "q": Question("q", "Is it?", date=AskedDate("When?", 6), value=AskedValue("How many?", "%"))
+                }
+            },
+            Part(
+                "Questions",
+                "q",
+                "added",
+                (
+                    Change("text", "", "Is it?"),
+                    Change("day asked for", "", "When?"),
+                    Change("how old that day may be", "", "6 months"),
+                    Change("number asked for", "", "How many? (%)"),
+                ),
+            ),
+        ),
+        (
             {"assumptions": {"x": Assumption("x", "Read so.", frozenset({Decimal(3)}))}},
             Part("Assumptions", "x", "added", (Change("text", "", "Read so."), Change("numbers", "", "3"))),
         ),
@@ -208,6 +229,19 @@ def test_a_section_that_comes_or_goes_is_told_whole() -> None:
         (
             {"product_code": ProductCode(frozenset({"J3590", "C9399"}), "Use its own.")},
             Part("Billing code", "", "added", (Change("text", "", "Use its own. (orders with C9399 or J3590)"),)),
+        ),
+        (
+            {"prior_authorization": PriorAuthorization("auth-needed", "Ask first.", ISLETS)},
+            Part(
+                "Whether the payer is asked first",
+                "",
+                "added",
+                (Change("text", "", "auth-needed: Ask first. (only for islet-allogeneic)"),),
+            ),
+        ),
+        (
+            {"lifted": Lifted(21, "No limit.")},
+            Part("Limits lifted for the young", "", "added", (Change("text", "", "No limit. (members under 21)"),)),
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -243,9 +277,10 @@ def test_every_part_of_a_document_has_its_place_in_the_difference() -> None:
         "notices": (Notice("Mind."),),
         "product_code": ProductCode(frozenset(), "Use its own."),
         "prior_authorization": PriorAuthorization("auth-needed", "Ask first."),
+        "lifted": Lifted(21, "No limit."),
     }
 
-    assert filled.keys() | others == set(PolicyDocument.__dataclass_fields__)
+    assert filled.keys() | others == {f.name for f in fields(PolicyDocument) if f.init}
     assert [name for name, value in filled.items() if not difference(BOTH, replace(BOTH, **{name: value}))] == []
 
 

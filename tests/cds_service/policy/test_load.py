@@ -16,13 +16,17 @@ from cds_service.policy.checks.recorded import Recorded
 from cds_service.policy.checks.result import LatestResult
 from cds_service.policy.document import (
     LINES,
+    AskedDate,
+    AskedValue,
     Assumption,
     Conflict,
     Elsewhere,
     Joined,
     Letter,
+    Lifted,
     Notice,
     PolicyDocument,
+    PriorAuthorization,
     Question,
 )
 from cds_service.policy.errors import PolicyError
@@ -141,9 +145,39 @@ class TestWhatIsRead:
         assert found.criteria["A"].silence == ("conditions",)
         assert found.criteria["A"].records == {"conditions"}
 
+    def test_a_question_may_ask_for_a_day_and_a_number_after_a_yes(self) -> None:
+        text = changed(MET_WHEN, f"{MET_WHEN}\n    question: q")
+        more = 'date: {text: When, within_months: 3}, value: {text: How much, unit: "%"}'
+        found = load(text + f"questions: {{q: {{text: Is it so, {more}}}}}\n").questions["q"]
+        assert (found.date, found.value) == (AskedDate("When", 3), AskedValue("How much", "%"))
+        short = load(text + "questions: {q: {text: Is it so, date: When}}\n").questions["q"]
+        assert (short.date, short.value) == (AskedDate("When"), None)
+
     def test_a_question_may_have_no_limit(self) -> None:
         text = changed(MET_WHEN, f"{MET_WHEN}\n    question: q") + "questions: {q: {text: Is it so}}\n"
         assert load(text).questions["q"].within_months is None
+
+    def test_whether_the_payer_is_asked_first_and_for_which_therapies(self) -> None:
+        said = "prior_authorization: {needed: auth-needed, text: Ask first., therapies: car-t-products}\n"
+        found = load(MINIMAL + said)
+        assert found.prior_authorization == PriorAuthorization(
+            "auth-needed", "Ask first.", frozenset({"axi-cel", "tisa-cel"})
+        )
+        assert found.authorization_of("axi-cel") == found.prior_authorization
+        assert found.authorization_of("donislecel") is None
+
+    def test_what_is_said_for_all_therapies_is_said_for_each(self) -> None:
+        found = load(MINIMAL + "prior_authorization: {needed: no-auth, text: No need.}\n")
+        assert found.authorization_of("donislecel") == PriorAuthorization("no-auth", "No need.")
+        assert load(MINIMAL).authorization_of("donislecel") is None
+
+    def test_for_whom_limits_may_be_lifted(self) -> None:
+        assert load(MINIMAL + "lifted: {under_age: 21, text: A rule above.}\n").lifted == Lifted(21, "A rule above.")
+        assert load(MINIMAL).lifted is None
+
+    def test_a_criterion_that_excludes_is_told_from_one_that_requires(self) -> None:
+        assert load(MINIMAL).criteria["A"].excludes is False
+        assert load(MINIMAL.replace("met_when", "excluded_when")).criteria["A"].excludes is True
 
     def test_letters_that_are_not_evaluated_say_why(self) -> None:
         assert load(MINIMAL + "not_evaluated: {B: It repeats A.}\n").not_evaluated == {"B": "It repeats A."}
@@ -394,6 +428,10 @@ BAD = {
     "a question that is not written": (
         changed(MET_WHEN, f"{MET_WHEN}\n    question: q"),
         f"{FILE}:9: A: the question q is not defined. Add it under `questions`.",
+    ),
+    "an answer to prior authorization that is none": (
+        MINIMAL + "prior_authorization: {needed: auth-need, text: Ask.}\n",
+        f"{FILE}:14: `auth-need` is not a known answer of `needed`. Did you mean `auth-needed`?",
     ),
     "an attestation without a question": (
         changed(CHECK, "{all: [{attested: {}}]}"),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 
 from tests.cds_service.ehr import Behaviour, Ehr, drip, hang_up, raw, silent, status, vanish
+from tests.waiting import PATIENCE
 
 BOMB = 200 * 1024 * 1024
 """Bytes of a bomb when it is unpacked."""
@@ -34,7 +35,7 @@ def says_and_waits(ehr: Ehr, text: bytes) -> Behaviour:
     def behave(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(text)
         handler.wfile.flush()
-        ehr.released.wait(10)
+        ehr.released.wait(PATIENCE)
 
     return behave
 
@@ -87,10 +88,10 @@ def full_of(entry: bytes, count: int) -> bytes:
 SLOW: Mapping[str, Callable[[Ehr], Behaviour]] = {
     "silent": silent,
     "drip of the status line": lambda ehr: drips(ehr, b"HTTP/1.1 200 ", b"O"),
-    "drip of a header": lambda ehr: drip(ehr, 10, headers=True),
+    "drip of a header": lambda ehr: drip(ehr, headers=True),
     "drip of headers": lambda ehr: drips(ehr, _OK, b"A: b\r\n", 0.1),
     "drip of interim answers": lambda ehr: drips(ehr, b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "drip of a body": lambda ehr: drip(ehr, 10),
+    "drip of a body": lambda ehr: drip(ehr),
     "drip of a body of stated length": lambda ehr: drips(ehr, _OK + b"Content-Length: 100000\r\n\r\n", b" "),
     "drip of chunks": lambda ehr: drips(ehr, _CHUNKED, b"1\r\n \r\n"),
     "drip inside a chunk": lambda ehr: drips(ehr, _CHUNKED + b"ffff\r\n", b" "),

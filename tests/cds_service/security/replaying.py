@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from cds_service.security.replays import Replays
+from tests.waiting import PATIENCE
 
 COPIES = 16
 ROUNDS = 100
@@ -17,7 +18,7 @@ def accepted_of_a_race(*replays: Replays) -> Sequence[int]:
     start = threading.Barrier(COPIES)
 
     def copy(number: int, name: str) -> bool:
-        start.wait(30)
+        start.wait(PATIENCE)
         return replays[number % len(replays)].accept("https://ehr.example.org", name, 4_000_000_000)
 
     with ThreadPoolExecutor(COPIES) as threads:

@@ -16,6 +16,7 @@ from cds_service.errors import CouldNotRetrieve
 from cds_service.fhir_connections import Connections
 from cds_service.security.keys import FRESH, MAX_BYTES, PAUSE, FileKeys, UnusableKeys, UrlKeys, fetching, read_keys
 from tests.cds_service.security.signing import jwks, key, public
+from tests.waiting import PATIENCE
 
 WEAK = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505 - what is tested
 WEAK_N = base64.urlsafe_b64encode(WEAK.public_numbers().n.to_bytes(128, "big")).rstrip(b"=").decode()
@@ -232,14 +233,14 @@ class TestUrl:
 
         def slow(url: str) -> bytes:
             fetching_now.set()
-            go_on.wait(5)
+            go_on.wait(PATIENCE)
             return source(url)
 
         keys, found = UrlKeys("https://ehr.example.org/jwks", "EHR", slow), []
         threads = [threading.Thread(target=lambda: found.append(keys.find("RSA", "RSA"))) for _ in range(16)]
         for thread in threads:
             thread.start()
-        fetching_now.wait(5)
+        fetching_now.wait(PATIENCE)
         go_on.set()
         for thread in threads:
             thread.join()

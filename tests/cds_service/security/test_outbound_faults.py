@@ -29,6 +29,7 @@ from cds_service.settings import Settings
 from tests.cds_service.ehr import Behaviour, Ehr, raw, silent
 from tests.cds_service.examples import bundle, resource
 from tests.cds_service.security.faults import AT_ONCE, SLOW, full_of, gzip_bomb
+from tests.waiting import LONG, PATIENCE, SOON, ends_by
 
 SAMPLE = Path(__file__).parents[3] / "sample_bundles/lantidra-everything-documented.json"
 QUERY = "Condition?patient=p1"
@@ -56,44 +57,34 @@ def behaves(ehr: Ehr, body: dict[str, Any], behaviour: Behaviour) -> None:
         ehr.does(query.replace("{{context.patientId}}", quote(body["context"]["patientId"], safe="")), behaviour)
 
 
-def seconds_of(call: Callable[[], object]) -> float:
-    started = time.monotonic()
-    call()
-    return time.monotonic() - started
-
-
 class TestDeadline:
     @pytest.mark.parametrize("name", SLOW)
-    def test_a_slow_server_is_given_up_at_the_deadline_and_hung_up_on(self, name: str) -> None:
+    def test_a_slow_server_is_given_up_at_the_deadline_and_hung_up_on(self, ehr: Ehr, name: str) -> None:
+        ehr.does(QUERY, SLOW[name](ehr))
         before = set(threading.enumerate())
 
-        def late() -> float:
-            with Ehr().running() as ehr:
-                ehr.does(QUERY, SLOW[name](ehr))
-                deadline = Deadline.after(0.3)
-                said = FhirReader(ehr.base, deadline=deadline).many([QUERY])[QUERY].problem
-                after = -deadline.left()
-                assert said == LATE
-                waiting = [t for t in set(threading.enumerate()) - before if "work" in t.name]
-                for thread in waiting:
-                    thread.join(1)
-                assert [t.name for t in waiting if t.is_alive()] == []
-            return after
+        def look_up() -> None:
+            assert FhirReader(ehr.base, deadline=Deadline.after(0.3)).many([QUERY])[QUERY].problem == LATE
 
-        # The best of some: the machine may be busy with something else just then.
-        assert any(late() < MARGIN for _ in range(3))
+        assert ends_by(0.3 + MARGIN, look_up)
+        waiting = [t for t in set(threading.enumerate()) - before if "work" in t.name]
+        for thread in waiting:
+            thread.join(SOON)
+        assert [t.name for t in waiting if t.is_alive()] == []
 
     def test_ten_slow_look_ups_stop_together(self) -> None:
-        def late() -> float:
+        queries = [f"Condition?page={number}" for number in range(len(SLOW))]
+
+        def look_up(ehr: Ehr) -> None:
+            FhirReader(ehr.base, deadline=Deadline.after(0.4)).many(queries)
+
+        def stop_in_time() -> bool:
             with Ehr().running() as ehr:
-                queries = [f"Condition?page={number}" for number in range(len(SLOW))]
                 for query, slow in zip(queries, SLOW.values(), strict=True):
                     ehr.does(query, slow(ehr))
-                deadline = Deadline.after(0.4)
-                FhirReader(ehr.base, deadline=deadline).many(queries)
-                return -deadline.left()
+                return ends_by(0.4 + MARGIN, lambda: look_up(ehr), tries=1)
 
-        assert any(late() < MARGIN for _ in range(3))
+        assert any(stop_in_time() for _ in range(10))
 
     def test_a_handshake_that_drips_ends_at_the_deadline_and_its_thread_too(self) -> None:
         hung_up = threading.Event()
@@ -103,36 +94,42 @@ class TestDeadline:
                 connection, _ = server.accept()
                 with connection, contextlib.suppress(OSError):
                     connection.sendall(b"\x16\x03\x03\x40\x00")  # the head of a long handshake record
-                    for _ in range(500):
+                    while True:
                         connection.sendall(b"\x00")
                         time.sleep(0.02)
-                    return
                 hung_up.set()
 
-            thread = threading.Thread(target=drip)
-            thread.start()
-            reader = FhirReader(f"https://127.0.0.1:{server.getsockname()[1]}/fhir", deadline=Deadline.after(0.3))
-            taken = seconds_of(lambda: reader.many([QUERY]))
-            assert hung_up.wait(2)
-            thread.join()
+            base = f"https://127.0.0.1:{server.getsockname()[1]}/fhir"
 
-        assert taken < 0.3 + 4 * MARGIN
+            def ends_in_time() -> bool:
+                hung_up.clear()
+                thread = threading.Thread(target=drip)
+                thread.start()
+                in_time = ends_by(
+                    0.3 + 4 * MARGIN, lambda: FhirReader(base, deadline=Deadline.after(0.3)).many([QUERY]), tries=1
+                )
+                assert hung_up.wait(PATIENCE)
+                thread.join()
+                return in_time
+
+            assert any(ends_in_time() for _ in range(10))
 
     def test_a_name_whose_look_up_hangs_ends_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         released = threading.Event()
 
         def hang(*_: object, **__: object) -> list[Any]:
-            released.wait(5)
+            released.wait(PATIENCE)
             raise socket.gaierror
 
         monkeypatch.setattr(socket, "getaddrinfo", hang)
-        reader = FhirReader("http://localhost:1/fhir", deadline=Deadline.after(0.3))
+
+        def look_up() -> None:
+            FhirReader("http://localhost:1/fhir", deadline=Deadline.after(0.3)).many([QUERY])
+
         try:
-            taken = seconds_of(lambda: reader.many([QUERY]))
+            assert ends_by(0.3 + 4 * MARGIN, look_up)
         finally:
             released.set()
-
-        assert taken < 0.3 + 4 * MARGIN
 
 
 class TestAnswer:
@@ -152,7 +149,7 @@ class TestAnswer:
             with contextlib.suppress(NothingToGoOn):
                 review.answer(asked, hurried, today=datetime.date(2026, 11, 20))
 
-        assert seconds_of(answer) < answering
+        assert ends_by(answering, answer)
         assert ehr.asked
 
     def test_with_its_defaults_it_answers_in_time_in_every_slow_fault(
@@ -160,20 +157,22 @@ class TestAnswer:
     ) -> None:
         app = create_app(Settings.load(data_dir=tmp_path), services)
 
-        def answer(fault: Callable[[Ehr], Behaviour]) -> tuple[float, int]:
+        def answer(fault: Callable[[Ehr], Behaviour]) -> bool:
             with Ehr().running() as ehr:
                 behaves(ehr, request_body, fault(ehr))
-                started = time.monotonic()
                 body = {**request_body, "fhirServer": ehr.base}
-                response = app.test_client().post("/cds-services/coverage-criteria", json=body)
-                return time.monotonic() - started, response.status_code
+
+                def post() -> None:
+                    response = app.test_client().post("/cds-services/coverage-criteria", json=body)
+                    assert response.status_code == 412
+
+                return ends_by(4.5, post, tries=3)
 
         slow = [fault for name, fault in SLOW.items() if "flood" not in name]
         with ThreadPoolExecutor(len(slow)) as pool:
-            answers = list(pool.map(answer, slow))
+            in_time = list(pool.map(answer, slow))
 
-        assert [status for _, status in answers] == [412] * len(slow)
-        assert max(taken for taken, _ in answers) < 4.5
+        assert in_time == [True] * len(slow)
 
     @pytest.mark.parametrize("name", ["flood of tiny chunks", "gzip bomb of values", "records without end"])
     def test_with_its_defaults_it_answers_in_time_when_it_is_kept_busy(
@@ -186,7 +185,7 @@ class TestAnswer:
             with contextlib.suppress(NothingToGoOn):
                 review.answer(asked, services, today=datetime.date(2026, 11, 20))
 
-        assert seconds_of(answer) < 4.5
+        assert ends_by(4.5, answer, tries=3)
 
     def test_as_many_records_as_are_taken_in_are_judged_in_time(
         self, ehr: Ehr, services: review.Services, request_body: dict[str, Any]
@@ -205,13 +204,12 @@ class TestAnswer:
         asked = hook_request.read({**request_body, "fhirServer": ehr.base}, ("order-sign",))
         cards: list[Any] = []
 
-        taken = seconds_of(
-            lambda: cards.extend(review.answer(asked, services, today=datetime.date(2026, 11, 20))["cards"])
-        )
+        def answer() -> None:
+            cards.extend(review.answer(asked, services, today=datetime.date(2026, 11, 20))["cards"])
 
-        assert cards[0]["extension"]["coverage-cds.assessment"]["policy"]["payer"] == "Centene"
         # Fetching may take 3 s of the 4.5 s, on a server that is not on the same machine.
-        assert taken < 4.5
+        assert ends_by(4.5, answer)
+        assert cards[-1]["extension"]["coverage-cds.assessment"]["policy"]["payer"] == "Centene"
 
 
 class TestMemory:
@@ -228,9 +226,9 @@ def most():
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 base, *queries = sys.argv[1:]
-FhirReader(base, deadline=Deadline.after(5)).many(["Patient/small"])
+FhirReader(base, deadline=Deadline.after(60)).many(["Patient/small"])
 before = most()
-found = FhirReader(base, deadline=Deadline.after(20)).many(queries)
+found = FhirReader(base, deadline=Deadline.after(120)).many(queries)
 print(most() - before)
 for fetched in found.values():
     print(fetched.problem)
@@ -243,7 +241,7 @@ for fetched in found.values():
         for query in queries:
             ehr.does(query, behaviour)
         command = [sys.executable, "-c", self.PROGRAM, ehr.base, *queries]
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONG)
         grown, *problems = told.stdout.splitlines()
         return int(grown) / 1024, set(problems)
 
@@ -303,7 +301,7 @@ class TestLimits:
     def test_one_request_cannot_make_countless_calls(self, ehr: Ehr) -> None:
         queries = [f"Medication/m{number}" for number in range(limits.MAX_CALLS + 50)]
 
-        answers = FhirReader(ehr.base, deadline=Deadline.after(10)).many(queries)
+        answers = FhirReader(ehr.base, deadline=Deadline.after(PATIENCE)).many(queries)
 
         assert len(ehr.asked) == limits.MAX_CALLS
         assert sum(fetched.problem == limits.TOO_MUCH for fetched in answers.values()) == 50
@@ -352,7 +350,7 @@ class TestBreaker:
         ehr.does(QUERY, silent(ehr))
         for _ in range(5):
             connections.breakers.of(outbound.permitted(ehr.base, ()).origin).failed()
-        reader = FhirReader(ehr.base, connections=connections, deadline=Deadline.after(2))
+        reader = FhirReader(ehr.base, connections=connections, deadline=Deadline.after(PATIENCE))
 
-        assert seconds_of(lambda: reader.many([QUERY])) < 0.5
+        assert ends_by(SOON, lambda: reader.many([QUERY]), tries=1)
         assert ehr.asked == []

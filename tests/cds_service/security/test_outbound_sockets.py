@@ -20,8 +20,11 @@ from cds_service.security import outbound
 from cds_service.security.outbound import Origin, Refused, Server
 from tests.cds_service.ehr import Ehr, in_turn, raw, status, vanish
 from tests.cds_service.examples import PATIENT, bundle, resource
+from tests.waiting import PATIENCE
 
 TOKEN = "canary-token"  # noqa: S105 - no token
+ENOUGH = 1.0
+"""Seconds in which a connection is made even on a slow machine; those who wait for the deadline wait so long."""
 QUERY = "Condition?patient=p1"
 FOUND = raw(b'{"resourceType": "Bundle", "type": "searchset"}')
 
@@ -59,7 +62,9 @@ def connections() -> Iterator[Connections]:
     found.close()
 
 
-def problem(url: str, token: str | None = None, registered: tuple[str, ...] = (), seconds: float = 2) -> str | None:
+def problem(
+    url: str, token: str | None = None, registered: tuple[str, ...] = (), seconds: float = PATIENCE
+) -> str | None:
     """Look something up at a FHIR server as a request would; return what went wrong."""
     found = Connections()
     try:
@@ -96,7 +101,7 @@ class TestRegistered:
     """S6: a server that is not registered is not called."""
 
     def test_a_call_would_be_seen(self, listener: Listener) -> None:
-        assert problem(f"http://127.0.0.1:{listener.port}/fhir", seconds=0.1) == fhir_connections.LATE
+        assert problem(f"http://127.0.0.1:{listener.port}/fhir", seconds=ENOUGH) == fhir_connections.LATE
         assert listener.was_called()
 
     @pytest.mark.parametrize(
@@ -161,7 +166,7 @@ class TestRegistered:
     def test_ipv6_loopback_is_read(self) -> None:
         listener = Listener("::1")
         with closing(listener.socket):
-            assert problem(f"http://[::1]:{listener.port}/fhir", seconds=0.1) == fhir_connections.LATE
+            assert problem(f"http://[::1]:{listener.port}/fhir", seconds=ENOUGH) == fhir_connections.LATE
             assert listener.was_called()
 
     @pytest.mark.parametrize("name", ["..", "."])
@@ -236,7 +241,7 @@ class TestAddress:
             caller.connect_ex(("127.0.0.2", port_of(ehr)))
         try:
             with resolving(["127.0.0.2", "127.0.0.1"]):
-                assert problem(f"http://localhost:{port_of(ehr)}/fhir", seconds=1) is None
+                assert problem(f"http://localhost:{port_of(ehr)}/fhir", seconds=2 * ENOUGH) is None
         finally:
             for used in (deaf, *callers):
                 used.close()
@@ -342,7 +347,7 @@ class TestToken:
         assert other.connections == 0
 
     def test_whoever_asks_for_another_origin_is_stopped_at_the_door(self, ehr: Ehr, other: Ehr) -> None:
-        visit = Connections().visit(outbound.permitted(ehr.base, ()), TOKEN, Deadline.after(2))
+        visit = Connections().visit(outbound.permitted(ehr.base, ()), TOKEN, Deadline.after(PATIENCE))
 
         for url in (
             f"{other.base}/{QUERY}",
@@ -354,7 +359,7 @@ class TestToken:
         assert (ehr.asked, visit.sent, other.connections) == ([], 0, 0)
 
     def test_preparing_a_request_cannot_move_it(self, ehr: Ehr, other: Ehr, monkeypatch: pytest.MonkeyPatch) -> None:
-        visit = Connections().visit(outbound.permitted(ehr.base, ()), TOKEN, Deadline.after(2))
+        visit = Connections().visit(outbound.permitted(ehr.base, ()), TOKEN, Deadline.after(PATIENCE))
         told = iter([True, False])
 
         monkeypatch.setattr(Server, "owns", lambda _self, _url: next(told))

@@ -8,6 +8,7 @@ from cds_service.circuit_breaker import CircuitBreaker
 from cds_service.errors import Unavailable
 from cds_service.security.replays import GRACE, SWEEP, EveryReplays, MemoryReplays, PatientReplays
 from tests.cds_service.security.replaying import COPIES, ROUNDS, accepted_of_a_race
+from tests.waiting import PATIENCE
 
 
 class Clock:
@@ -84,7 +85,7 @@ class TestSeveral:
 
     def test_one_that_hangs_is_waited_for_only_a_moment(self) -> None:
         go_on = threading.Event()
-        shared = Asked(lambda: go_on.wait(10))
+        shared = Asked(lambda: go_on.wait(PATIENCE))
         replays = PatientReplays(shared, patience=0.01, breaker=CircuitBreaker(failures=8))
 
         try:

@@ -10,7 +10,7 @@ import pytest
 
 from cds_service.settings import Settings
 from cds_service.store import journal as journals
-from cds_service.store.journal import Journal
+from cds_service.store.journal import Depth, Journal
 from tests.cds_service.store.entries import card, decided, keys
 
 
@@ -45,6 +45,32 @@ def test_what_was_appended_is_taken_as_it_was_once_its_file_is_done(embedded: Se
     of_process.done(again)
     assert not of_process.waiting()
     assert list(of_process.take()) == []
+
+
+def test_its_depth_is_told_anew_each_time_though_only_what_is_new_is_read(embedded: Settings) -> None:
+    of_process, depth = journal(embedded), Depth(embedded.data_dir / journals.FOLDER)
+    assert depth.now() == 0
+    for expected in (1, 2, 3):
+        of_process.append(decided(embedded))
+        assert depth.now() == expected
+    [path] = (embedded.data_dir / journals.FOLDER).iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"\n", 0, -1) + 1])
+    assert depth.now() == 2
+    path.write_bytes(whole + whole)
+    assert depth.now() == 6
+    path.unlink()
+    assert depth.now() == 0
+
+
+def test_a_journal_that_cannot_be_written_says_so_and_a_look_leaves_nothing(embedded: Settings) -> None:
+    of_process = journal(embedded)
+
+    assert of_process.is_writable()
+    assert list(of_process.folder.iterdir()) == []
+    of_process.folder.rmdir()
+    of_process.folder.write_text("a file where the folder should be")
+    assert not of_process.is_writable()
 
 
 def test_only_the_service_may_read_it(embedded: Settings) -> None:
@@ -84,6 +110,17 @@ def test_a_file_that_another_process_has_just_stored_is_no_trouble(
     monkeypatch.undo()
     monkeypatch.setattr(Path, "glob", lambda *_: iter([path]))
     assert list(of_process.take()) == []
+
+
+def test_the_depth_can_be_asked_while_another_process_stores_a_file(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_process = journal(embedded)
+    of_process.append(decided(embedded))
+    [path] = of_process.folder.iterdir()
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([path, path.with_name("stored-meanwhile.jsonl")]))
+
+    assert of_process.depth() == 1
 
 
 def test_a_torn_last_line_is_nobody_s(embedded: Settings) -> None:

@@ -21,6 +21,7 @@ from cds_service.settings import Settings
 from cds_service.store.records import facts_json, facts_of
 from fhir_mappings.facts import Attestation, Coding, DateRange, Evidence, Facts, Order, Quantity, Statement
 from tests.serving import ROOT
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -33,6 +34,7 @@ KEY = "a secret of the tests that is long enough for a key"
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COVERAGE_CDS_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("COVERAGE_CDS_RECORD_KEYS", KEY)
+    monkeypatch.setenv("COVERAGE_CDS_COMMIT_WAIT", "2")
     return tmp_path
 
 
@@ -48,6 +50,7 @@ def asked(app: Flask, sample: str = "lantidra-one-hypoglycemia-event-only") -> d
     body = request_from(bundle, "6bc883b2-b795-4dcb-b661-34884a31d472")
     response = app.test_client().post(SERVICE, json=body)
     assert response.status_code == 200
+    until(lambda: not app.extensions["recorder"].journal_depth())  # of a disk that took longer
     found: dict[str, Any] = response.get_json()
     return found
 
@@ -77,6 +80,42 @@ def test_a_card_has_its_record_and_the_commands_show_it(app: Flask) -> None:
     [event] = printed("decisions", "export", "--format", "auditevent").splitlines()
     assert json.loads(event)["resourceType"] == "AuditEvent"
     assert "0 records" in printed("decisions", "purge")
+
+
+def test_system_actions_are_recorded_as_they_were_sent(app: Flask, data_dir: Path) -> None:
+    found = asked(app, "casgevy-sickle-cell-ready")
+    [card] = found["cards"]
+    [action] = found["systemActions"]
+
+    record = json.loads(printed("decisions", "show", card["uuid"]))
+
+    [told] = record["systemActions"]
+    assert told["action"] == action
+    assert told["order"] == "MedicationRequest/casgevy-order"
+    [asserted] = told["asserted"]
+    assert (asserted["covered"], asserted["pa-needed"]) == ("conditional", "auth-needed")
+    assert asserted["coverage-assertion-id"] in json.dumps(action)
+    assert "mirrored" not in record
+    assert b"medicationCodeableConcept" not in b"".join(p.read_bytes() for p in data_dir.rglob("*") if p.is_file())
+    assert "Every record is as it was written." in printed("decisions", "verify")
+
+
+def test_a_record_says_that_the_system_actions_stood_twice(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVERAGE_CDS_MIRROR_SYSTEM_ACTIONS", "yes")
+    made = create_app(Settings.load())
+    [card] = asked(made)["cards"]
+    made.extensions["recorder"].close()
+
+    assert json.loads(printed("decisions", "show", card["uuid"]))["mirrored"] is True
+
+
+def test_a_system_action_that_no_key_opens_is_told(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    [card] = asked(app)["cards"]
+    monkeypatch.setenv("COVERAGE_CDS_RECORD_KEYS", "another secret of the tests that is long enough for a key")
+
+    [told] = json.loads(printed("decisions", "show", card["uuid"]))["systemActions"]
+
+    assert told["action"] == "it cannot be decrypted with the keys that are configured"
 
 
 def test_an_answer_without_cards_has_a_record_too(app: Flask) -> None:
@@ -182,7 +221,7 @@ FACTS = st.builds(
 )
 
 
-@hypothesis_settings(max_examples=50, deadline=None)
+@hypothesis_settings(max_examples=50)
 @given(FACTS)
 def test_facts_come_back_as_they_were(facts: Facts) -> None:
     assert facts_of(orjson.dumps({"facts": orjson.loads(facts_json(facts))})) == facts

@@ -12,6 +12,7 @@ from cds_service.settings import Settings
 from cds_service.store.engine import open_engine
 from cds_service.store.tables import token_ids
 from tests.cds_service.security.replaying import ROUNDS, accepted_of_a_race
+from tests.waiting import PATIENCE
 
 NOW = 1_790_000_000.0
 PROCESSES = 2
@@ -49,7 +50,7 @@ def test_of_copies_in_several_processes_exactly_one_is_accepted(engine: Engine, 
         process.start()
     accepted = [found.get() for _ in processes]
     for process in processes:
-        process.join(30)
+        process.join(PATIENCE)
 
     assert sum(accepted) == ROUNDS
     assert kept(engine) == ROUNDS
@@ -58,7 +59,7 @@ def test_of_copies_in_several_processes_exactly_one_is_accepted(engine: Engine, 
 def _try_all(settings: Settings, start: Barrier, found: "multiprocessing.SimpleQueue[int]") -> None:
     engine = open_engine(settings, writes=True)
     replays = SqlReplays(engine, lambda: NOW)
-    start.wait(60)
+    start.wait(PATIENCE)
     found.put(sum(replays.accept(ISSUER, f"round {number}", NOW + 300) for number in range(ROUNDS)))
     engine.dispose()
 

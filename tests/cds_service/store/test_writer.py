@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from cds_service.errors import Unavailable
 from cds_service.settings import Settings
 from cds_service.store import chain, reading
+from cds_service.store import engine as engines
 from cds_service.store import writer as writers
 from cds_service.store.database import Database
 from cds_service.store.engine import FILE, open_engine
@@ -23,8 +24,10 @@ from cds_service.store.records import Entry
 from cds_service.store.tables import decisions, feedback
 from cds_service.store.writer import Writer
 from tests.cds_service.store.entries import card, database, decided, keys, said, told
+from tests.waiting import PATIENCE, SOON, ends_by, until
 
 WAIT = 0.15
+"""Seconds that a request waits where the database is not to answer."""
 
 
 class Trouble(Database):
@@ -34,6 +37,9 @@ class Trouble(Database):
         super().__init__(open_engine(settings, writes=True), keys(settings).current)
         self.answers = threading.Event()
         self.answers.set()
+        self.asked = threading.Event()
+        self.looks = 0
+        self.takes = 0.0
         self.gone = False
         self.refused: set[str] = set()
         self.transactions = 0
@@ -43,10 +49,13 @@ class Trouble(Database):
         if self.refused.intersection(entry.id for entry in entries):
             raise ValueError("canary: this entry does not fit")
         self.transactions += 1
+        time.sleep(self.takes)
         super().store(entries, again=again)
 
     def check(self) -> None:
-        self.answers.wait(20)
+        self.looks += 1
+        self.asked.set()
+        self.answers.wait(10 * PATIENCE)
         if self.gone:
             raise sqlite3.OperationalError("canary: the database is gone")
         super().check()
@@ -58,7 +67,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def running(settings: Settings, into: Database, wait: float = WAIT) -> Iterator[Writer]:
+def running(settings: Settings, into: Database, wait: float = PATIENCE) -> Iterator[Writer]:
     writer = Writer(into, Journal(settings.data_dir, keys(settings)), wait)
     writer.start()
     try:
@@ -78,16 +87,16 @@ def in_journal(settings: Settings) -> int:
 
 
 def eventually(settings: Settings, ids: Sequence[str]) -> None:
-    give_up = time.monotonic() + 10
-    while in_database(settings) != sorted(ids) or in_journal(settings):
-        assert time.monotonic() < give_up, (len(in_database(settings)), len(ids), in_journal(settings))
-        time.sleep(0.02)
+    until(
+        lambda: in_database(settings) == sorted(ids) and not in_journal(settings),
+        lambda: (len(in_database(settings)), len(ids), in_journal(settings)),
+    )
 
 
 def test_what_is_put_is_in_the_database_when_put_returns(settings: Settings) -> None:
     entries = [decided(settings, card()) for _ in range(3)]
 
-    with running(settings, database(settings), wait=2) as writer:
+    with running(settings, database(settings)) as writer:
         for number, entry in enumerate(entries, 1):
             writer.put(entry)
             assert len(in_database(settings)) == number
@@ -99,14 +108,10 @@ def test_requests_at_once_share_transactions(settings: Settings) -> None:
     into = Trouble(settings)
     entries = [decided(settings, card()) for _ in range(64)]
 
-    with running(settings, into, wait=5) as writer, ThreadPoolExecutor(32) as pool:
-        into.answers.clear()
-        waiting = [pool.submit(writer.put, entry) for entry in entries[:32]]
-        time.sleep(0.1)
-        into.answers.set()
-        for done in waiting:
-            done.result()
-        list(pool.map(writer.put, entries[32:]))
+    into.takes = 0.1  # while one transaction takes so long, the other requests line up for the next
+
+    with running(settings, into) as writer, ThreadPoolExecutor(32) as pool:
+        list(pool.map(writer.put, entries))
 
     assert in_database(settings) == sorted(e.id for e in entries)
     assert into.transactions < 48
@@ -118,16 +123,16 @@ def test_a_frozen_database_costs_a_request_its_short_wait_and_nothing_is_doubled
     into = Trouble(settings)
     entries = [decided(settings, card()) for _ in range(20)]
 
-    with running(settings, into) as writer:
+    with running(settings, into, wait=1.0) as writer:
         into.answers.clear()
         began = time.monotonic()
-        writer.put(entries[0])
-        assert WAIT <= time.monotonic() - began < WAIT + 0.2
-        assert writer.gone
+        writer.put(entries[0])  # it returns although the database does not answer until further down
+        assert time.monotonic() - began >= 1.0
+        until(lambda: writer.gone)
         began = time.monotonic()
         for entry in entries[1:]:
             writer.put(entry)
-        assert time.monotonic() - began < 1  # nobody waits for what is known not to answer
+        assert time.monotonic() - began < 19 / 2, "requests waited for a database that is known not to answer"
         assert in_journal(settings) == 20
         into.answers.set()
         eventually(settings, [e.id for e in entries])
@@ -138,10 +143,10 @@ def test_what_waits_behind_a_frozen_transaction_goes_to_the_journal_only(embedde
     into = Trouble(embedded)
     first, second = decided(embedded), decided(embedded)
 
-    with running(embedded, into, wait=0.3) as writer, ThreadPoolExecutor(2) as pool:
+    with running(embedded, into, wait=1.0) as writer, ThreadPoolExecutor(2) as pool:
         into.answers.clear()
         one = pool.submit(writer.put, first)
-        time.sleep(0.1)
+        assert into.asked.wait(PATIENCE)
         two = pool.submit(writer.put, second)
         one.result()
         two.result()
@@ -162,7 +167,8 @@ def test_while_the_database_is_gone_the_journal_takes_all_and_gives_it_back(
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(writer.put, entries[1:]))
         assert in_journal(settings) == 29
-        time.sleep(0.2)  # a few looks in vain
+        looked = into.looks
+        until(lambda: into.looks > looked + 2)  # in vain
         into.gone = False
         eventually(settings, [e.id for e in entries])
 
@@ -208,10 +214,17 @@ def test_what_the_database_refuses_is_set_aside_and_stops_nothing(embedded: Sett
 
 
 def test_a_database_that_goes_again_while_a_journal_is_stored_leaves_the_journal(embedded: Settings) -> None:
+    tried, is_back = threading.Event(), threading.Event()
+
     class Going(Trouble):
         def store(self, entries: Sequence[Entry], *, again: bool = False) -> None:
-            self.gone = again and not self.transactions
+            tried.set()
             super().store(entries, again=again)
+
+        def check(self) -> None:
+            if tried.is_set() and not is_back.is_set():
+                raise sqlite3.OperationalError("the database is gone again")
+            super().check()
 
     into = Going(embedded)
     left = Journal(embedded.data_dir, keys(embedded))
@@ -219,10 +232,9 @@ def test_a_database_that_goes_again_while_a_journal_is_stored_leaves_the_journal
     left.close()
 
     with running(embedded, into):
-        time.sleep(0.3)
+        assert tried.wait(PATIENCE)
         assert in_journal(embedded) == 1
-        into.transactions = 1
-        into.gone = False
+        is_back.set()
         eventually(embedded, [entry.id])
 
 
@@ -266,15 +278,16 @@ def test_a_closed_writer_uses_the_journal(embedded: Settings) -> None:
     assert in_journal(embedded) == 1
 
 
-def test_another_process_that_holds_sqlite_s_lock_costs_a_short_wait(embedded: Settings) -> None:
+def test_another_process_that_holds_sqlite_s_lock_costs_a_short_wait(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "BUSY", PATIENCE)
     entry = decided(embedded)
     other = sqlite3.connect(embedded.data_dir / FILE, isolation_level=None)
     other.execute("begin immediate")
 
-    with running(embedded, database(embedded)) as writer:
-        began = time.monotonic()
-        writer.put(entry)
-        assert time.monotonic() - began < 0.5
+    with running(embedded, database(embedded), wait=WAIT) as writer:
+        assert ends_by(SOON, lambda: writer.put(entry), tries=1)
         other.execute("rollback")
         other.close()
         eventually(embedded, [entry.id])

@@ -1,0 +1,128 @@
+"""A gunicorn worker that slow clients do not stop: neither its threads nor its accepting loop wait for them long.
+
+gunicorn's own threads wait for the first byte of a connection, for a body that trickles in and for one that nobody
+wants any more; its accepting loop waits for clients to close. A few dozen slow clients would stop everything, health
+checks among it. Behind a buffering proxy none of this comes up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from functools import partial
+from http import HTTPStatus
+from selectors import EVENT_READ
+from typing import Any
+
+import orjson
+from gunicorn.http import errors
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from cds_service.logs import log
+
+FIRST_BYTE = 10.0
+"""Seconds for which a new connection may be silent; it costs no thread."""
+LAST_BYTE = 2.0
+"""Seconds for which the end waits for a connection that has been silent so far."""
+WHOLE_REQUEST = 10.0
+"""Seconds in which a request has to come whole, once its first byte has."""
+LEFT_OVER = 0.05
+"""Seconds for what is still coming of a body that was not read, so that the client gets to see the answer."""
+
+
+class Worker(ThreadWorker):
+    """Answers with threads; to what is not HTTP, it repeats nothing of it."""
+
+    app: Any
+    """The server, as ``server.Server``."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._reading: dict[TConn, float] = {}
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        """Begin or pause to accept. At the end, take whoever waits already, and let others go elsewhere at once."""
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            held = -1
+            while held < self.nr_conns:
+                held = self.nr_conns
+                self.accept(listener)
+            listener.close()
+        for conn in self.pending_conns:
+            conn.timeout = time.monotonic() + LAST_BYTE
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Give a connection to a thread, a new one only when there is something to read."""
+        if conn.initialized or conn.data_ready:
+            super().enqueue_req(conn)
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + FIRST_BYTE
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def handle(self, conn: TConn) -> Any:
+        """Answer one request of a connection, in a thread of its own."""
+        self._reading[conn] = time.monotonic()
+        try:
+            again = super().handle(conn)
+        finally:
+            del self._reading[conn]
+        if not again:
+            # what closes it, the accepting loop, would wait for the client to do the same
+            _stop_reading(conn.sock)
+        return again
+
+    def notify(self) -> None:
+        """Do what is to be done every second: also give up requests that do not come to an end."""
+        super().notify()
+        if self.app.draining.begun:
+            self.cfg.set("keepalive", 0)  # answers then close their connections, and clients open others elsewhere
+        late = time.monotonic() - WHOLE_REQUEST
+        for conn, began in list(self._reading.items()):
+            if began < late:
+                # one that has been read is not harmed: an answer takes less time than that, and can still be sent
+                _stop_reading(conn.sock)
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer a request; one that may be turned away before its body is read is the last of its connection."""
+        if len(self._reading) > self.app.at_once:
+            req.force_close()
+        return super().handle_request(req, conn)
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        parser: Any = conn.parser
+        is_read = bool(parser.finish_body(deadline=time.monotonic() + LEFT_OVER))
+        return keepalive and is_read
+
+    def handle_error(self, req: object, client: socket.socket, addr: object, exc: BaseException) -> None:  # noqa: ARG002
+        """Answer what gunicorn could not read, or could not answer."""
+        status = _status(exc)
+        log.warning("not HTTP", status=status.value, raised=type(exc).__name__)
+        issue = {"severity": "error", "code": "invalid", "diagnostics": "The request could not be read as HTTP."}
+        if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+            issue |= {"code": "exception", "diagnostics": "The service failed for a reason of its own."}
+        body = orjson.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with contextlib.suppress(OSError):
+            client.sendall(head.encode() + body)
+
+
+def _stop_reading(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the client may be gone
+        connection.shutdown(socket.SHUT_RD)
+
+
+def _status(error: BaseException) -> HTTPStatus:
+    if isinstance(error, errors.LimitRequestLine):
+        return HTTPStatus.REQUEST_URI_TOO_LONG
+    if isinstance(error, errors.LimitRequestHeaders):
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    return HTTPStatus.BAD_REQUEST if isinstance(error, errors.ParseException) else HTTPStatus.INTERNAL_SERVER_ERROR

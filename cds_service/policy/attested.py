@@ -1,0 +1,93 @@
+"""What a person's answers do to a criterion: which of them count, and what they settle. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from cds_service.policy.document import PolicyDocument, Question
+from cds_service.policy.finding import Finding, in_order
+from cds_service.policy.outcome import Outcome
+from cds_service.policy.questions import is_of
+from cds_service.policy.windows import EVER, day_in_words, months_before
+from fhir_mappings.facts import Attestation, DateRange, Facts
+
+NO_CLINICIANS = frozenset({"Device", "Patient", "RelatedPerson"})
+"""Types of author whose answers settle nothing; a response that names no author is taken as a clinician's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers to one question."""
+
+    counted: tuple[Attestation, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    """Why others do not count, as sentences."""
+
+
+def answers(name: str, document: PolicyDocument, facts: Facts, since: date | None) -> Answers:
+    """Return the answers to a question of the policy; ``since`` is the first day of the label that it is about."""
+    question, counted, set_aside = document.questions[name], [], []
+    for attestation in facts.attestations:
+        if attestation.question != name or not is_of(attestation.questionnaire, document, facts.order.therapy):
+            continue
+        why_not = _why_not(attestation, question, facts.as_of, since)
+        if why_not is None:
+            counted.append(attestation)
+        else:
+            set_aside.append(why_not)
+    return Answers(tuple(counted), tuple(dict.fromkeys(set_aside)))
+
+
+def _why_not(attestation: Attestation, question: Question, as_of: date, since: date | None) -> str | None:
+    if attestation.when is None:
+        return "An answer without a date does not count."
+    because = _because(attestation, attestation.when, question, as_of, since)
+    return because and f"An answer of {day_in_words(attestation.when)} does not count: {because}."
+
+
+def _because(
+    attestation: Attestation, when: DateRange, question: Question, as_of: date, since: date | None
+) -> str | None:
+    if attestation.author is not None and attestation.author.partition("/")[0] in NO_CLINICIANS:
+        return "no clinician gave it"
+    if when.first < _start(question.within_months, as_of):
+        return f"it is older than {question.within_months} months"
+    if since is not None and when.first < since:
+        return f"it was given before the label of {since}"
+    asked, happened = question.date, attestation.happened
+    if asked is not None and happened is not None and not happened.within(_start(asked.within_months, as_of), as_of):
+        return f"it gives {day_in_words(happened)} as the day, which is not within the time that counts"
+    return None
+
+
+def _start(months: int | None, as_of: date) -> date:
+    return EVER if months is None else months_before(as_of, months)
+
+
+def settled(finding: Finding, assumed: bool, found: Answers) -> tuple[Finding, bool]:
+    """Let an answer settle what the chart leaves open; where the chart decides, it wins and both are shown."""
+    is_open = finding.outcome is Outcome.UNDOCUMENTED or assumed
+    newest = max((a.when.last for a in found.counted if a.when), default=None)
+    latest = [a for a in found.counted if a.when and a.when.last == newest]
+    if not latest:
+        said = " ".join([finding.reason, *found.set_aside]) if is_open else finding.reason
+        return replace(finding, reason=said), assumed
+    evidence = in_order([*finding.evidence, *(a.evidence for a in latest)])
+    if len({a.answer for a in latest}) > 1:
+        reason = f"{finding.reason} Two attestations of one day ({newest}) disagree."
+        if not is_open:
+            return replace(finding, reason=f"{reason} The chart is followed.", evidence=evidence), False
+        return Finding(Outcome.UNDOCUMENTED, reason, evidence, conflict=True), False
+    return _by(latest[0].answer, newest, replace(finding, evidence=evidence), is_open=is_open), False
+
+
+def _by(confirmed: bool, newest: date | None, finding: Finding, *, is_open: bool) -> Finding:
+    answer = Outcome.MET if confirmed else Outcome.NOT_MET
+    if is_open:
+        said = "confirmed" if confirmed else "denied"
+        return replace(finding, outcome=answer, reason=f"Attested on {newest}: {said}.")
+    if answer is not finding.outcome:
+        reason = f"{finding.reason} An attestation of {newest} says otherwise; the chart is followed."
+        return replace(finding, reason=reason)
+    return finding

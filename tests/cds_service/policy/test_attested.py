@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from cds_service.policy.attested import Answers, answers, settled
+from cds_service.policy.document import AskedDate, Question
+from cds_service.policy.finding import Finding, fails, holds, nothing
+from cds_service.policy.outcome import Outcome
+from fhir_mappings.facts import Attestation
+from tests.cds_service.policy.charts import answered, chart, when
+from tests.cds_service.policy.documents import criterion, policy
+
+QUESTION = Question("q", "Is it?", within_months=6, date=AskedDate("When?", within_months=3))
+POLICY = policy(criterion("A", question="q"), questions={"q": QUESTION})
+"""The service date of the charts is 2026-11-02."""
+
+
+def read(*given: Attestation, since: date | None = None) -> Answers:
+    return answers("q", POLICY, chart(answers=given), since)
+
+
+def why_not(**changed: Any) -> str:
+    since = changed.pop("since", None)
+    found = read(replace(answered("q", True), **changed), since=since)
+    assert not found.counted
+    [sentence] = found.set_aside
+    return sentence
+
+
+def counts(**changed: Any) -> bool:
+    return bool(read(replace(answered("q", True), **changed)).counted)
+
+
+def test_an_answer_within_the_window_counts_and_one_before_it_is_set_aside() -> None:
+    assert counts(when=when("2026-05-02"))
+    assert why_not(when=when("2026-05-01")) == ("An answer of 2026-05-01 does not count: it is older than 6 months.")
+
+
+def test_an_answer_that_may_lie_before_the_window_is_set_aside() -> None:
+    assert "older than 6 months" in why_not(when=when("2026-01-01/2026-12-31"))
+
+
+def test_an_answer_without_a_date_is_set_aside() -> None:
+    assert why_not(when=None) == "An answer without a date does not count."
+
+
+def test_an_answer_about_an_earlier_label_is_set_aside() -> None:
+    assert why_not(since=date(2026, 10, 21)) == (
+        "An answer of 2026-10-20 does not count: it was given before the label of 2026-10-21."
+    )
+    assert read(answered("q", True), since=date(2026, 10, 20)).counted
+
+
+@pytest.mark.parametrize(("happened", "expected"), [("2026-08-02", True), ("2026-11-02", True), (None, True)])
+def test_a_yes_counts_by_the_day_that_it_gives(happened: str | None, expected: bool) -> None:
+    assert counts(happened=when(happened)) == expected
+
+
+@pytest.mark.parametrize("happened", ["2026-08-01", "2026-11-03", "2026-01-01/2026-12-31"])
+def test_a_yes_about_another_day_is_set_aside(happened: str) -> None:
+    assert why_not(happened=when(happened)).endswith("as the day, which is not within the time that counts.")
+
+
+@pytest.mark.parametrize(
+    ("author", "expected"),
+    [
+        ("Practitioner/p1", True),
+        ("PractitionerRole/p1", True),
+        ("Organization/o1", True),
+        (None, True),
+        ("Patient/p1", False),
+        ("RelatedPerson/r1", False),
+        ("Device/d1", False),
+        ("Patient", False),
+    ],
+)
+def test_only_a_clinicians_answer_counts(author: str | None, expected: bool) -> None:
+    assert counts(author=author) == expected
+
+
+def test_answers_to_another_questionnaire_are_no_answers() -> None:
+    other = replace(answered("q", True), questionnaire="https://x.example/fhir/Questionnaire/P2-donislecel")
+    assert read(other) == Answers()
+    assert read(answered("another", True)) == Answers()
+    own = replace(answered("q", True), questionnaire="https://x.example/fhir/Questionnaire/P1-donislecel|1")
+    assert read(own).counted == (own,)
+
+
+def test_what_is_set_aside_is_told_where_the_chart_leaves_the_matter_open() -> None:
+    stale = read(answered("q", True, "2026-01-01"))
+    open_still, assumed = settled(nothing("Nothing is there."), False, stale)
+    assert open_still.outcome is Outcome.UNDOCUMENTED
+    assert open_still.reason == ("Nothing is there. An answer of 2026-01-01 does not count: it is older than 6 months.")
+    assert not assumed
+    assert settled(holds("It is."), False, stale)[0].reason == "It is."
+    assumption = Finding(Outcome.MET, "Assumed.")
+    assert settled(assumption, True, stale) == (
+        Finding(Outcome.MET, "Assumed. An answer of 2026-01-01 does not count: it is older than 6 months."),
+        True,
+    )
+
+
+@pytest.mark.parametrize("chart_says", [holds("It is."), fails("It is not.")])
+@pytest.mark.parametrize("yes", [True, False])
+def test_the_chart_wins_and_a_disagreement_shows_both(chart_says: Finding, yes: bool) -> None:
+    found, _ = settled(chart_says, False, read(answered("q", yes)))
+    assert found.outcome is chart_says.outcome
+    assert [e.reference for e in found.evidence] == ["QuestionnaireResponse/q1"]
+    assert ("says otherwise" in found.reason) == (yes != (chart_says.outcome is Outcome.MET))

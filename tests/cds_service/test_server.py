@@ -1,0 +1,157 @@
+"""The server as it is started: several worker processes, signals, and what is left when one dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+import requests
+
+from cds_service.bundle_request import request_from
+from tests import prometheus
+from tests.faults import SERVICE
+from tests.overload import full
+from tests.serving import ROOT, serving
+from tests.under_load import children
+from tests.waiting import PATIENCE, until
+
+HOOK = 'requests{hook="order-sign", method="POST", route="/cds-services/<service>", status="200"}'
+
+
+@pytest.fixture
+def body() -> dict[str, object]:
+    text = (ROOT / "sample_bundles/lantidra-everything-documented.json").read_text(encoding="utf-8")
+    return request_from(json.loads(text), str(uuid4()))
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the server makes its temporary folders."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
+    assert list(folder.glob("coverage-cds-*")) == []
+
+
+def counts(url: str) -> dict[str, float]:
+    return prometheus.samples(requests.get(f"{url}/metrics", timeout=PATIENCE).text)
+
+
+def test_whichever_worker_is_asked_tells_the_counts_of_all(tmp_path: Path, body: dict[str, object]) -> None:
+    with serving(tmp_path, "--workers", "3") as (url, process):
+        # a connection for each request, so that all workers get some
+        assert {requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code for _ in range(30)} == {200}
+        assert {counts(url)[HOOK] for _ in range(10)} == {30}
+        assert counts(url)['outcomes{outcome="met", policy="CP.MP.250"}'] == 30
+        assert counts(url)['records{way="database"}'] == 30
+
+        first, *_ = workers = children(process.pid)
+        os.kill(first, signal.SIGKILL)
+        until(lambda: len(now := children(process.pid)) == 3 and now != workers)
+        assert {requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code for _ in range(30)} == {200}
+
+        assert {counts(url)[HOOK] for _ in range(10)} == {60}
+        assert counts(url)["requests_in_work"] == 0
+
+
+def test_what_a_worker_was_doing_when_it_died_is_no_longer_in_work(tmp_path: Path) -> None:
+    with full(tmp_path, 2) as service:
+        [worker] = children(service.process)
+        os.kill(worker, signal.SIGKILL)
+
+        def is_back() -> bool:
+            try:
+                return service.counts()["requests_in_work"] == 0
+            except requests.ConnectionError:
+                return False
+
+        until(is_back)
+    assert service.statuses == [0, 0]
+
+
+def test_a_service_that_is_told_to_stop_says_so_and_goes_on_for_a_while(
+    tmp_path: Path, body: dict[str, object]
+) -> None:
+    with serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "60"}) as (url, process):
+        process.terminate()
+        until(lambda: requests.get(f"{url}/readyz", timeout=PATIENCE).status_code == 503)
+
+        assert requests.get(f"{url}/readyz", timeout=PATIENCE).json()["reasons"].keys() == {"service"}
+        assert requests.get(f"{url}/healthz", timeout=PATIENCE).status_code == 200
+        assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
+        assert process.poll() is None
+
+        process.terminate()  # a second time: now
+        process.wait(timeout=PATIENCE)
+
+
+def test_answers_of_a_service_that_will_stop_are_the_last_of_their_connections(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "60"}) as (url, process),
+        requests.Session() as session,
+    ):
+        assert session.get(f"{url}/healthz", timeout=PATIENCE).headers["Connection"] == "keep-alive"
+        process.terminate()
+
+        until(lambda: session.get(f"{url}/healthz", timeout=PATIENCE).headers["Connection"] == "close")
+        process.terminate()
+
+
+def test_it_ends_by_itself_after_the_delay(tmp_path: Path) -> None:
+    with serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "0.5"}) as (_, process):
+        process.terminate()
+
+        assert process.wait(timeout=PATIENCE) == 0
+
+
+def test_a_request_in_work_is_answered_before_the_end(tmp_path: Path) -> None:
+    with full(tmp_path, 1) as service:
+        os.kill(service.process, signal.SIGTERM)
+        parts = urlsplit(service.base)
+
+        def is_closed() -> bool:
+            with socket.socket() as connection:
+                return connection.connect_ex((parts.hostname, parts.port)) != 0
+
+        until(is_closed)
+        assert service.statuses == []
+        service.released.set()
+        until(lambda: service.statuses == [200])
+
+
+def test_the_workers_of_a_new_generation_take_over(tmp_path: Path, body: dict[str, object]) -> None:
+    with serving(tmp_path, "--workers", "2") as (url, process):
+        assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
+        before = children(process.pid)
+
+        process.send_signal(signal.SIGHUP)
+        until(lambda: len(now := children(process.pid)) == 2 and not set(now) & set(before))
+
+        assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
+        assert counts(url)[HOOK] == 2
+
+
+def test_a_server_that_cannot_start_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("policy: [")
+
+    with (
+        pytest.raises(AssertionError, match="ended with status 2"),
+        serving(tmp_path, settings={"COVERAGE_CDS_POLICIES": str(tmp_path)}),
+    ):
+        pass
+
+
+def test_temporary_folders_are_where_this_test_looks(tmp_path: Path, temporary: Path) -> None:
+    assert Path(os.environ["TMPDIR"]) == temporary
+    with serving(tmp_path):
+        assert len(list(temporary.glob("coverage-cds-metrics-*"))) == 1
+    assert tempfile.gettempdir()

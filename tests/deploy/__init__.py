@@ -1,0 +1,1 @@
+"""The files of ``deploy``: that they are right, and that what they describe works."""
