@@ -21,3 +21,5 @@ class Decision:
     selection: Selection
     assessment: Assessment | None = None
     """None when another document governs, or the policy failed."""
+    questionnaire: str | None = None
+    """Where the questions on what is open are, as a canonical URL with a version; None when there are none."""

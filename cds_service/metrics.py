@@ -24,6 +24,8 @@ from cds_service.security.outbound import Origin
 
 UNREGISTERED = "loopback"
 """Stands for every server that is not registered: while none is, those on loopback are read."""
+_UNREAD = {"drugs_not_read": "drug", "orders_not_read": "order"}
+"""What a request only referred to, by the fact that says that it could not be had."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 prometheus_client.disable_created_metrics()
@@ -129,7 +131,7 @@ class Metrics:
             self._failures.labels(facts["policy_failed"]).inc()
         for told in facts.get("outcomes", ()):
             self._outcomes.labels(*told.rsplit(": ", 1)).inc()
-        for records in (*facts.get("missing", ()), *(["drug"] if "drugs_not_read" in facts else [])):
+        for records in (*facts.get("missing", ()), *(word for name, word in _UNREAD.items() if facts.get(name))):
             self._missing.labels(records).inc()
         if "fetched" in facts:
             for result, count in facts["fetched"].items():

@@ -12,22 +12,22 @@ from cds_service import fhir_client, logs, named_orders, prefetch
 from cds_service.cards import questionnaire, render, suggestion
 from cds_service.crd import versions
 from cds_service.crd.answer import SELECTING, Asked
-from cds_service.crd.assertion import Questionnaire, Terms
+from cds_service.crd.assertion import Terms
 from cds_service.deadline import Deadline
 from cds_service.decision import Decision
+from cds_service.errors import SettingsError
 from cds_service.fhir_client import Reader
 from cds_service.fhir_connections import Connections
 from cds_service.hook_request import HookRequest
 from cds_service.library import Library, load_library
 from cds_service.logs import log
-from cds_service.policy.document import PolicyDocument
 from cds_service.policy.evaluate import evaluate, notices
 from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
 from cds_service.questionnaires import canonical
 from cds_service.questionnaires.left_open import open_questions
 from cds_service.routing import Elsewhere, Selected, Selection
-from cds_service.settings import Settings
+from cds_service.settings import PREFIX, Settings
 from cds_service.trace import NOBODY, Trace
 from cds_service.triage import triage
 from fhir_mappings import products, therapies
@@ -64,6 +64,8 @@ class Services:
     def load(cls, settings: Settings) -> Services:
         """Read what the settings name. Raises PolicyError, SettingsError when a file of it is not right."""
         library = load_library(settings.policies, settings.payers, settings.centres)
+        if unknown := sorted(set(settings.speaks_for) - library.payers.by_id.keys()):
+            raise SettingsError(f"{PREFIX}SPEAKS_FOR: payers.yaml has no payer {', '.join(unknown)}; ids are wanted")
         return cls(settings, library, connections=Connections(ca=settings.fhir_ca))
 
 
@@ -118,12 +120,12 @@ def answer(
     unread = [
         render.unidentified(one.order, one.reason, today, context, request.notices, drug=one.drug) for one in failed
     ]
+    may_ask = request.hook != SELECTING
     decisions: list[Decision] = []
     cards: list[dict[str, Any]] = []
     if found.known and _worth_reading(request, found.known, services, reader, today):
         chart = prefetch.complete(request, needs(found.known, services.library), reader)
         trace.reached("chart")
-        may_ask = request.hook != SELECTING
         cards += review(
             chart,
             found.known,
@@ -137,21 +139,8 @@ def answer(
         )
     for decision in decisions:
         judged(decision)
-    asking = _asking(decisions, services.library, context.base_url)
-    terms = Terms(context.base_url, settings.speaks_for, may_ask=request.hook != SELECTING, questionnaire=asking)
+    terms = Terms(context.base_url, settings.speaks_for, may_ask)
     return asked.answer([*cards, *unread], decisions, request, today, terms, mirrored=settings.mirror_system_actions)
-
-
-def _asking(decisions: Sequence[Decision], library: Library, base_url: str) -> Questionnaire:
-    """Return what names the questionnaire on what the decision by a policy on an order's facts left open."""
-
-    def canonical_of(document: PolicyDocument, found: Facts) -> str | None:
-        judged = (d.assessment for d in decisions if d.assessment and d.facts is found)
-        assessment = next((a for a in judged if a.document is document), None)
-        asked = open_questions(assessment, found, library.labels, base_url)
-        return asked.canonical if asked else None
-
-    return canonical_of
 
 
 def _worth_reading(
@@ -214,7 +203,7 @@ def review(
             asked = open_questions(decision.assessment, found, services.library.labels, context.base_url)
             if asked:
                 card = questionnaire.with_link(decision.card, asked.canonical, len(asked.questions), context)
-                decision = replace(decision, card=card)
+                decision = replace(decision, card=card, questionnaire=asked.canonical)
             judged(decision)
             trace.reached("cards")
             yield decision.card

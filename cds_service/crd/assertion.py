@@ -6,7 +6,7 @@ Conservative: *not covered* is said only where an exclusion of the policy applie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
@@ -23,9 +23,6 @@ from fhir_mappings.chart import NOT_SENT
 from fhir_mappings.facts import Coding, Facts
 
 Covered = Literal["covered", "not-covered", "conditional", "indeterminate"]
-Questionnaire = Callable[[PolicyDocument, Facts], str | None]
-"""Where the questions of a policy for a therapy are, as a canonical URL with a version; None when there are none."""
-
 NOT_ACTIVE = Coding("reason", "no-active-coverage")
 TECHNICAL = Coding("reason", "technical")
 _FAILED = "This service failed while checking the policy; nothing was decided."
@@ -53,9 +50,8 @@ class Assertion:
     reasons: tuple[Reason, ...]
     lacks: tuple[Literal["performer", "detail-code"], ...] = ()
     """What the order itself has to say before more can be decided."""
-    documents: bool = False
-    """Whether clinical documentation is to be completed."""
     questionnaire: str | None = None
+    """What asks for the clinical documentation that is to be completed; None when none is."""
     billing: tuple[Coding, ...] = ()
     policy_url: str | None = None
     basis: tuple[str, ...] = ()
@@ -71,7 +67,6 @@ class Terms:
     """Ids of the payers for which this service speaks."""
     may_ask: bool = True
     """Whether clinical documentation may be asked for: not while an order is still being selected."""
-    questionnaire: Questionnaire = lambda document, facts: None  # noqa: ARG005 - nothing asks
 
 
 def assertions(decision: Decision, terms: Terms) -> Iterator[Assertion]:
@@ -107,7 +102,7 @@ def _assertion(decision: Decision, coverage: str, terms: Terms) -> Assertion:
     said = Reason(_in_words(assessment), TECHNICAL if covered == "indeterminate" else None)
     hint = _hint(covered, selection, assessment)
     reasons = (said, *((Reason(hint),) if hint else ()), *(asked if covered != "not-covered" else ()))
-    asks = terms.may_ask and covered == "conditional" and any(r.question for r in open_results)
+    asks = terms.may_ask and covered == "conditional"
     return Assertion(
         order,
         coverage,
@@ -115,8 +110,7 @@ def _assertion(decision: Decision, coverage: str, terms: Terms) -> Assertion:
         authorization,
         reasons,
         _lacks(selection.document, facts, open_results) if covered == "conditional" else (),
-        asks,
-        terms.questionnaire(selection.document, facts) if asks else None,
+        decision.questionnaire if asks else None,
         billing,
         url,
         _basis(decision),

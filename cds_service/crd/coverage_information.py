@@ -70,7 +70,7 @@ def _stable(assertion: Assertion, version: Version) -> Iterator[dict[str, Any]]:
     yield _sub("covered", "Code", covered)
     if covered != "not-covered":
         yield _sub("pa-needed", "Code", pa_needed)
-    if assertion.documents:
+    if assertion.questionnaire:
         yield _sub("doc-needed", "Code", "clinical")
         if pa_needed == "auth-needed":
             yield _sub("doc-purpose", "Code", "withpa")

@@ -16,7 +16,7 @@ from cds_service.store import chain
 from cds_service.store.engine import open_engine
 from cds_service.store.keys import Keys
 from cds_service.store.migrate import newest, version_of
-from cds_service.store.records import about
+from cds_service.store.records import about, secret_of
 from cds_service.store.tables import cards, chains, decisions, feedback
 
 
@@ -59,7 +59,7 @@ def secrets(connection: Connection, keys: Keys, record_id: str) -> list[dict[str
     """Return for each card of a record what was encrypted: card, line and facts; None where no key opens it."""
     query = select(cards.c.uuid, cards.c.sealed).where(cards.c.decision == record_id).order_by(cards.c.position)
     opened_cards = [keys.open(row.sealed, about(row.uuid)) for row in connection.execute(query)]
-    return [None if plain is None else orjson.loads(plain) for plain in opened_cards]
+    return [None if plain is None else secret_of(plain) for plain in opened_cards]
 
 
 def purge(connection: Connection, keys: Keys, before: str) -> tuple[int, int]:

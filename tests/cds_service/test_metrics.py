@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +16,19 @@ from cds_service.metrics import Metrics
 from cds_service.routing import Payers
 from cds_service.security.outbound import Origin
 from cds_service.settings import Settings
-from tests import prometheus
+from tests import markdown, prometheus
 from tests.cds_service.examples import hook_body
 from tests.cds_service.security.bad_tokens import bad_tokens
 from tests.cds_service.security.signing import jwks
 from tests.conftest import NO_LIBRARY
 from tests.faults import SERVICE, library, sample
+from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
 TOKEN = "a secret of the tests that is long enough"  # noqa: S105 - it protects nothing
+DOCUMENT = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
 FACTS: dict[str, Any] = {"method": "POST", "route": SERVICE, "status": 200, "ms": 1.0}
 ORIGIN = Origin("https", "fhir.example.org", 443)
 PROXIED = ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"]
@@ -58,7 +61,7 @@ def read(client: FlaskClient) -> dict[str, float]:
 
 
 def test_a_call_is_counted_by_all_that_its_log_line_says(tmp_path: Path) -> None:
-    settings = Settings.load(data_dir=tmp_path)
+    settings = Settings.load(data_dir=tmp_path, commit_wait=2)
     client = create_app(settings, review.Services(settings, library())).test_client()
     before = read(client)
 
@@ -210,3 +213,19 @@ class TestWhoMayRead:
     def test_a_short_token_is_no_setting(self) -> None:
         with pytest.raises(Exception, match="METRICS_TOKEN"):
             Settings.load(metrics_token="short")  # noqa: S106 - no password
+
+
+def test_the_document_explains_each_metric_and_no_other(metrics: Metrics) -> None:
+    told = [row[0].strip("`") for row in markdown.table(DOCUMENT, "/metrics")]
+    text = metrics.text("", NoJournal())[0].decode()
+    families = re.findall(r"^# TYPE (\S+) \w+$", text, re.MULTILINE)
+
+    assert sorted(told) == sorted(set(families))
+    assert set(re.findall(r"coverage_cds_\w+", DOCUMENT)) <= {*told, "coverage_cds_answer_seconds_bucket"}
+
+
+def test_an_order_and_a_drug_that_are_only_referred_to_are_records_that_can_be_missing(metrics: Metrics) -> None:
+    metrics.request({**FACTS, "drugs_not_read": ["late"], "orders_not_read": ["late", "late"]})
+
+    told = counts(metrics)
+    assert told['missing_records{records="drug"}'] == told['missing_records{records="order"}'] == 1

@@ -12,6 +12,7 @@ from cds_service.errors import NotAHookRequest, NothingToGoOn, WrongPatient
 from tests.cds_service.crd.asking import CASGEVY, LANTIDRA, TODAY, answer, orders, sample, services
 from tests.cds_service.crd.guide import informations, told
 from tests.cds_service.ehr import Ehr, raw
+from tests.cds_service.examples import assessing
 
 ALTERNATE = "http://hl7.org/fhir/StructureDefinition/alternate-reference"
 
@@ -52,7 +53,7 @@ def based_on(reference: str) -> dict[str, Any]:
 
 
 def assessed(found: dict[str, Any]) -> list[dict[str, Any]]:
-    return [card["extension"]["coverage-cds.assessment"] for card in found["cards"]]
+    return [card["extension"]["coverage-cds.assessment"] for card in assessing(found)]
 
 
 def same(found: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -134,7 +135,7 @@ def test_an_absolute_reference_to_the_same_server_leads_there_too(ehr: Ehr) -> N
     body = unsent(ehr)
     body["context"]["dispatchedOrders"] = [f"{ehr.base}/{r}" for r in body["context"]["dispatchedOrders"]]
 
-    assert len(answer(body)["cards"]) == 1
+    assert len(assessed(answer(body))) == 1
 
 
 def test_numbers_of_an_order_that_was_read_come_back_as_they_are_held(ehr: Ehr) -> None:
@@ -152,7 +153,7 @@ def test_an_order_that_cannot_be_had_is_told_and_the_others_are_judged(ehr: Ehr)
     body = unsent(ehr)
     body["context"]["dispatchedOrders"].append("ServiceRequest/gone")
 
-    first, second = answer(body)["cards"]
+    first, second = assessing(answer(body))
 
     assert first["extension"]["coverage-cds.assessment"]["policy"]
     assert second["summary"] == "An order could not be read: coverage criteria were not checked"
@@ -175,7 +176,7 @@ def test_an_order_that_was_not_sent_beside_one_that_was_is_told(ehr: Ehr) -> Non
     body = named()
     body["context"]["dispatchedOrders"].append("MedicationRequest/absent")
 
-    assert [card["indicator"] for card in answer(body)["cards"]] == ["warning", "info"]
+    assert [card["indicator"] for card in assessing(answer(body))] == ["warning", "info"]
 
 
 @pytest.mark.parametrize("reference", ["NutritionOrder/n1", "VisionPrescription/v1", "urn:uuid:1", "#x", "Patient/p1"])
@@ -234,7 +235,7 @@ def test_the_appointment_of_this_patient_and_others_is_read() -> None:
     participants = [{"actor": {"reference": f"Patient/{p}"}, "status": "accepted"} for p in (own, "another")]
     body["context"]["appointments"]["entry"][0]["resource"]["participant"] = participants
 
-    assert len(answer(body)["cards"]) == 1
+    assert len(assessed(answer(body))) == 1
 
 
 @pytest.mark.parametrize("based", [None, 5, "ServiceRequest/s1", [None, 5, {"reference": 7}, {"extension": "x"}]])
@@ -272,7 +273,7 @@ def test_more_orders_than_are_looked_up_are_told_of_too(ehr: Ehr) -> None:
 
     found = answer(body)
 
-    assert len(found["cards"]) == 31
+    assert len(assessed(found)) == 31
     assert len(ehr.paths()) < 31
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from cds_service import hook_request, review
 from cds_service.bundle_request import request_from
-from cds_service.errors import NothingToGoOn, WrongPatient
+from cds_service.errors import NothingToGoOn, SettingsError, WrongPatient
 from cds_service.settings import Settings
 from tests.cds_service.examples import without_tasks
 
@@ -43,6 +43,11 @@ def assessment(card: dict[str, Any]) -> dict[str, Any]:
 def orders(body: dict[str, Any]) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = body["context"]["draftOrders"]["entry"]
     return [entry["resource"] for entry in entries]
+
+
+def test_a_payer_that_nobody_knows_cannot_be_spoken_for() -> None:
+    with pytest.raises(SettingsError, match=r"SPEAKS_FOR: payers\.yaml has no payer Centene; ids"):
+        review.Services.load(Settings.load(speaks_for=("centene", "Centene")))
 
 
 def test_an_order_of_no_known_therapy_is_answered_without_reading_the_prefetch(services: review.Services) -> None:

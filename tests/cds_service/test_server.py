@@ -52,7 +52,8 @@ def test_whichever_worker_is_asked_tells_the_counts_of_all(tmp_path: Path, body:
         assert {requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code for _ in range(30)} == {200}
         assert {counts(url)[HOOK] for _ in range(10)} == {30}
         assert counts(url)['outcomes{outcome="met", policy="CP.MP.250"}'] == 30
-        assert counts(url)['records{way="database"}'] == 30
+        # on a slow machine the journal takes some
+        assert sum(by for name, by in counts(url).items() if name.startswith("records{")) == 30
 
         first, *_ = workers = children(process.pid)
         os.kill(first, signal.SIGKILL)

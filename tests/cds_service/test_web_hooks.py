@@ -19,7 +19,7 @@ from cds_service.settings import Settings
 from fhir_mappings import orders
 from tests.cds_service.crd.asking import CASGEVY, sample
 from tests.cds_service.crd.asking import orders as orders_of
-from tests.cds_service.examples import PATIENT, bundle, context, hook_body, resource
+from tests.cds_service.examples import PATIENT, assessing, bundle, context, hook_body, resource
 from tests.cds_service.test_named_orders import named
 from tests.conftest import NO_LIBRARY
 from tests.waiting import PATIENCE
@@ -269,7 +269,7 @@ def test_a_hook_that_only_names_orders_is_answered_over_http(hook: str, tmp_path
     response = app.test_client().post(SERVICE, json=named(hook=hook))
 
     assert response.status_code == 200
-    assert len(response.get_json()["cards"]) == len(response.get_json()["systemActions"]) == 1
+    assert len(assessing(response.get_json())) == len(response.get_json()["systemActions"]) == 1
 
 
 def test_numbers_of_an_order_leave_as_they_came(tmp_path: Path) -> None:

@@ -11,19 +11,24 @@ import pytest
 
 from cds_service.crd.coverage_information import identity_of
 from cds_service.crd.versions import VERSIONS, Version
+from cds_service.questionnaires.catalogue import Catalogue
+from tests.answering import response
 from tests.cds_service.crd.asking import (
     CASGEVY,
     EXCLUDED,
     LANTIDRA,
     NAMES,
     READY,
+    TODAY,
     answer,
     captured,
     orders,
     records,
     sample,
+    services,
 )
 from tests.cds_service.crd.guide import informations, problems, told
+from tests.cds_service.examples import assessing
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -44,7 +49,7 @@ def test_every_order_that_concerns_a_policy_is_told_of_once_for_each_coverage(na
         if ("coverage" in body["prefetch"])
         else []
     )
-    judged = {card["extension"]["coverage-cds.assessment"]["order"] for card in found["cards"] if "extension" in card}
+    judged = {card["extension"]["coverage-cds.assessment"]["order"] for card in assessing(found)}
 
     acted = {f"{a['resource']['resourceType']}/{a['resource']['id']}": a for a in found.get("systemActions", [])}
 
@@ -69,6 +74,37 @@ def test_a_gap_with_a_question_asks_for_documentation_and_for_prior_authorizatio
     assert [c["code"] for c in told(information, "billingCode")] == ["J3392"]
     [said, *_] = told(information, "reason")
     assert "I.C (qualified treatment centre)" in said["text"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_documentation_is_asked_for_by_the_questionnaire_of_the_card_and_never_without_one(name: str) -> None:
+    found = answer(sample(name))
+    tasks = [s["actions"][0]["resource"] for card in found["cards"] for s in card.get("suggestions", [])]
+    offered = {task["input"][0]["valueCanonical"] for task in tasks if task["resourceType"] == "Task"}
+
+    asked = [told(information, "questionnaire") for information in informations(found)]
+
+    assert {canonical for canonicals in asked for canonical in canonicals} <= offered
+    for information, canonicals in zip(informations(found), asked, strict=True):
+        assert bool(canonicals) == bool(told(information, "doc-needed"))
+
+
+def test_once_the_questions_are_answered_nothing_is_asked_for_and_the_assertion_is_another() -> None:
+    body = sample(CASGEVY)
+    before = only(answer(body))
+    [canonical] = told(before, "questionnaire")
+    url, version = canonical.split("|")
+    library = services().library
+    held = Catalogue(library).find(url.rpartition("/")[2], TODAY, version)
+    assert held is not None
+    resource = held.resource("http://127.0.0.1:8000")
+    answers = response(resource, body["context"]["patientId"], "2026-11-01")
+    body["prefetch"]["questionnaireResponses"] = {"resourceType": "Bundle", "entry": [{"resource": answers}]}
+
+    after = only(answer(body))
+
+    assert told(after, "doc-needed") == told(after, "questionnaire") == []
+    assert identity_of(after) != identity_of(before)
 
 
 def test_a_policy_that_says_nothing_of_prior_authorization_leaves_it_conditional() -> None:

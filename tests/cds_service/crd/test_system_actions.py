@@ -26,6 +26,7 @@ from tests.cds_service.crd.asking import (
     services,
 )
 from tests.cds_service.crd.guide import URL, informations
+from tests.cds_service.examples import assessing
 
 OTHERS = {"url": "https://ehr.example.org/fhir/StructureDefinition/x", "valueDecimal": 1.5}
 FOREIGN = {"url": URL, "extension": [{"url": "coverage-assertion-id", "valueString": "payer-17"}]}
@@ -131,7 +132,7 @@ def test_an_order_without_an_id_cannot_be_updated_and_has_its_card_only() -> Non
 
     found = answer(body)
 
-    assert len(found["cards"]) == 1
+    assert len(assessing(found)) == 1
     assert "systemActions" not in found
 
 

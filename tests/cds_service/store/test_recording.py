@@ -66,10 +66,10 @@ def printed(*arguments: str) -> str:
 
 
 def test_a_card_has_its_record_and_the_commands_show_it(app: Flask) -> None:
-    [card] = asked(app)["cards"]
+    [card, *_] = asked(app)["cards"]
 
     record = json.loads(printed("decisions", "show", card["uuid"]))
-    [told] = record["cards"]
+    told, *_ = record["cards"]
     assert told["card"] == card
     assert told["outcome"] == card["extension"]["coverage-cds.assessment"]["outcome"]
     assert printed("decisions", "list").count("\n") == 1
@@ -84,7 +84,7 @@ def test_a_card_has_its_record_and_the_commands_show_it(app: Flask) -> None:
 
 def test_system_actions_are_recorded_as_they_were_sent(app: Flask, data_dir: Path) -> None:
     found = asked(app, "casgevy-sickle-cell-ready")
-    [card] = found["cards"]
+    [card, *_] = found["cards"]
     [action] = found["systemActions"]
 
     record = json.loads(printed("decisions", "show", card["uuid"]))
@@ -103,14 +103,14 @@ def test_system_actions_are_recorded_as_they_were_sent(app: Flask, data_dir: Pat
 def test_a_record_says_that_the_system_actions_stood_twice(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COVERAGE_CDS_MIRROR_SYSTEM_ACTIONS", "yes")
     made = create_app(Settings.load())
-    [card] = asked(made)["cards"]
+    [card, *_] = asked(made)["cards"]
     made.extensions["recorder"].close()
 
     assert json.loads(printed("decisions", "show", card["uuid"]))["mirrored"] is True
 
 
 def test_a_system_action_that_no_key_opens_is_told(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    [card] = asked(app)["cards"]
+    [card, *_] = asked(app)["cards"]
     monkeypatch.setenv("COVERAGE_CDS_RECORD_KEYS", "another secret of the tests that is long enough for a key")
 
     [told] = json.loads(printed("decisions", "show", card["uuid"]))["systemActions"]
@@ -125,7 +125,7 @@ def test_an_answer_without_cards_has_a_record_too(app: Flask) -> None:
 
 
 def test_a_decision_replayed_is_the_same(app: Flask) -> None:
-    [card] = asked(app)["cards"]
+    [card, *_] = asked(app)["cards"]
 
     assert "the same under" in printed("decisions", "replay", card["uuid"])
 
@@ -133,14 +133,14 @@ def test_a_decision_replayed_is_the_same(app: Flask) -> None:
 def test_without_stored_facts_a_replay_says_so(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COVERAGE_CDS_STORE_FACTS", "no")
     made = create_app(Settings.load())
-    [card] = asked(made)["cards"]
+    [card, *_] = asked(made)["cards"]
     made.extensions["recorder"].close()
 
     assert "were not stored" in printed("decisions", "replay", card["uuid"])
 
 
 def test_the_feedback_report_counts_a_card_once_by_the_last_word(app: Flask) -> None:
-    [card] = asked(app)["cards"]
+    [card, *_] = asked(app)["cards"]
     reason = {"reason": {"code": "payer-agreed", "system": "urn:x"}}
     for uuid, outcome in ((card["uuid"], "accepted"), (card["uuid"], "overridden"), ("unknown", "accepted")):
         entry = {"card": uuid, "outcome": outcome, "outcomeTimestamp": "2026-11-20T09:30:00Z"}
@@ -154,7 +154,7 @@ def test_the_feedback_report_counts_a_card_once_by_the_last_word(app: Flask) -> 
 
 
 def test_nothing_of_a_patient_is_readable_in_the_files(app: Flask, data_dir: Path) -> None:
-    [card] = asked(app)["cards"]
+    [card, *_] = asked(app)["cards"]
 
     content = b"".join(path.read_bytes() for path in data_dir.rglob("*") if path.is_file())
     assert b"Patient/" not in content
