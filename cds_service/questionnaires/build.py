@@ -157,7 +157,7 @@ def build(found: Edition, version: str, base_url: str) -> dict[str, Any]:
         raise ValueError(f"{version} is no version of this questionnaire")
     document, name = found.document, display_name(found.therapy)
     identity = canonical.questionnaire_id(document.id, found.therapy)
-    title = f"{name}: questions on {document.id}, {document.title}"
+    title = f"{name}: questions on {document.id}"
     period = {"start": found.from_day.isoformat()} | ({"end": found.until.isoformat()} if found.until else {})
     return {
         "resourceType": "Questionnaire",

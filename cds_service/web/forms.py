@@ -148,4 +148,4 @@ def _page(template: str, headers: Mapping[str, str], status: int = 200, **values
 
 
 def _problem(title: str, text: str, status: int) -> Response:
-    return _page("problem.html", {}, status, title=title, text=text)
+    return _page("form_problem.html", {}, status, title=title, text=text)
