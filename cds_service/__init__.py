@@ -28,16 +28,19 @@ def create_app(
     from cds_service.review import Services
     from cds_service.security.clients import cors_origins, load_clients
     from cds_service.settings import Settings
+    from cds_service.store.keys import load_keys
     from cds_service.store.recorder import Recorder
     from cds_service.web import (
         admission,
         authentication,
         cors,
+        decision_pages,
         errors,
         forms,
         hooks,
         layout,
         operations,
+        operator_access,
         pages,
         playground,
         questionnaires,
@@ -74,6 +77,10 @@ def create_app(
     app.register_blueprint(operations.blueprint(readiness, metrics, recorder, settings.metrics_token))
     app.register_blueprint(pages.blueprint(services.library, settings.silence))
     app.register_blueprint(playground.blueprint(settings, needs_token=bool(clients)))
+    if settings.decision_pages:
+        replays = authentication.replays_of(settings) if judge else None
+        gate = operator_access.Gate(judge, replays, settings.base_url, lambda: load_keys(settings))
+        app.register_blueprint(gate.guarding(decision_pages.blueprint(settings, services.library, settings.silence)))
     errors.register(app)
     cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app

@@ -143,6 +143,11 @@ class Settings(BaseSettings):
         description="Whether system actions also stand under extension.systemActions, where the CDS Hooks Sandbox "
         "looks for them.",
     )
+    decision_pages: bool = Field(
+        default=True,
+        description="Whether /decisions shows what was recorded: to this machine alone, and with clients configured to "
+        "operators who sign in there and to each client its own.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         default="INFO", description="The least severe messages that are logged."
     )

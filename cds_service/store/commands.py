@@ -99,6 +99,16 @@ def show(record_id: str) -> None:
 
 
 @decisions.command()
+def code() -> None:
+    """Print a code with which an operator signs in at /decisions, once, within five minutes."""
+    from cds_service.security import operators
+    from cds_service.store.keys import load_keys
+
+    until = int(datetime.now(UTC).timestamp()) + operators.CODE_LIFE
+    click.echo(operators.issue(load_keys(Settings.load()).current, "code", until))
+
+
+@decisions.command()
 def verify() -> None:
     """Check that no record was edited, deleted or moved; exit status 1 when one was."""
     from cds_service.store import chain

@@ -73,6 +73,10 @@ class Keys:
         """Return the key of an id, None when its secret is not among those configured."""
         return self._by_id.get(key_id)
 
+    def every(self) -> tuple[Key, ...]:
+        """Return every key, the one in use first."""
+        return tuple(dict.fromkeys([self.current, *self._by_id.values()]))
+
     def open(self, sealed: bytes, about: str) -> bytes | None:
         """Return what was sealed under any of the keys, else None."""
         key = self.by_id(sealed[:_ID].decode("ascii", "replace"))

@@ -22,11 +22,14 @@ def replay(
     if not record["cards"]:
         yield f"record {record['id']} has no card: no order concerned a policy."
     for told, secret in zip(record["cards"], secrets, strict=True):
-        for sentence in _card(told, secret, library, silence):
+        for sentence in of_card(told, secret, library, silence):
             yield f"card {told['uuid']}: {sentence}."
 
 
-def _card(told: Mapping[str, Any], secret: dict[str, Any] | None, library: Library, silence: Silence) -> Iterator[str]:
+def of_card(
+    told: Mapping[str, Any], secret: dict[str, Any] | None, library: Library, silence: Silence
+) -> Iterator[str]:
+    """Yield sentences on one card, without its name: what would be different now, or why it cannot be told."""
     if secret is None:
         yield "it cannot be decrypted with the keys that are configured"
     elif "policy" not in told:

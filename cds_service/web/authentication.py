@@ -37,7 +37,7 @@ def verifier(clients: tuple[Client, ...], settings: Settings, now: Callable[[], 
     # of its own: a FHIR server that fails must not keep keys of the same host away
     connections = Connections(ca=settings.fhir_ca)
     trusted = [Trusted(client, _keys(client, connections)) for client in clients]
-    return Verifier(trusted, _replays(settings, now), now)
+    return Verifier(trusted, replays_of(settings, now), now)
 
 
 def require(endpoints: Blueprint, judge: Verifier, base_url: str | None) -> None:
@@ -48,7 +48,7 @@ def require(endpoints: Blueprint, judge: Verifier, base_url: str | None) -> None
         if request.method == "OPTIONS":
             return None
         try:
-            g.client = judge.verify(_token(request.headers.get("Authorization")), _urls_called(base_url))
+            g.client = verified(judge, base_url)
         except Refused as refused:
             logs.note(refused=refused.reason)
             answer = Response(status=401, headers={"WWW-Authenticate": "Bearer"})
@@ -56,6 +56,11 @@ def require(endpoints: Blueprint, judge: Verifier, base_url: str | None) -> None
             return answer
         logs.note(client=g.client.name)
         return None
+
+
+def verified(judge: Verifier, base_url: str | None) -> Client:
+    """Return the client whose token this request carries. Raises Refused."""
+    return judge.verify(_token(request.headers.get("Authorization")), _urls_called(base_url))
 
 
 def caller() -> Client | None:
@@ -95,12 +100,13 @@ def _urls_called(base_url: str | None) -> frozenset[str]:
     What the request says of its own host could be said of any: a token for another service would then pass here.
     Without a public URL in the settings only a host on loopback is believed.
     """
-    if base_url is None and not is_loopback(_host_claimed()):
+    if base_url is None and not is_loopback(host_claimed()):
         return frozenset()
     return frozenset({(base_url or request.url_root).rstrip("/") + request.path.rstrip("/")})
 
 
-def _host_claimed() -> str:
+def host_claimed() -> str:
+    """Return the host that the request says it is for, without its port; empty when it is none."""
     match = _HOST.fullmatch(request.host)
     return match[1] or match[2] if match else ""
 
@@ -111,7 +117,8 @@ def _keys(client: Client, connections: Connections) -> KeySource:
     return UrlKeys(client.keys, client.name, fetching(connections))
 
 
-def _replays(settings: Settings, now: Callable[[], float]) -> Replays:
+def replays_of(settings: Settings, now: Callable[[], float] = time.time) -> Replays:
+    """Return what remembers which tokens were used. Raises SettingsError when they cannot be remembered."""
     path = (settings.data_dir / TOKEN_IDS).resolve()
     here = Settings.load(data_dir=settings.data_dir, database_url=f"sqlite:///{path}")
     try:
