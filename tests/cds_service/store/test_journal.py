@@ -47,7 +47,7 @@ def test_what_was_appended_is_taken_as_it_was_once_its_file_is_done(embedded: Se
     assert list(of_process.take()) == []
 
 
-def test_only_the_service_may_read_it(embedded: Settings) -> None:
+def test_only_the_service_s_user_may_read_it(embedded: Settings) -> None:
     of_process = journal(embedded)
     of_process.append(decided(embedded))
 
