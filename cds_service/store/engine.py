@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from cds_service.errors import SettingsError
 from cds_service.settings import PREFIX, Settings
+from cds_service.store.folders import make_file
 
 FILE = "coverage-cds.sqlite3"
 BUSY = 2.0
@@ -41,8 +42,8 @@ def open_engine(settings: Settings, *, writes: bool, pool_size: int = 1) -> Engi
     """Return an engine that connects when it is used. One that ``writes`` takes SQLite's write lock at once."""
     url = url_of(settings)
     if url.get_backend_name() == "sqlite":
-        # made where it does not exist yet, for this user only: the first connection creates the file
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        # what SQLite would make itself could be read by others; its log beside it has the file's own mode
+        make_file(Path(str(url.database)))
         engine = create_engine(url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": BUSY})
         event.listen(engine, "connect", _sqlite_connected)
         event.listen(engine, "begin", _immediate if writes else _deferred)

@@ -16,6 +16,7 @@ from uuid import uuid4
 import orjson
 
 from cds_service.logs import log
+from cds_service.store.folders import make_folder
 from cds_service.store.keys import Keys
 from cds_service.store.records import Entry
 
@@ -88,7 +89,7 @@ class Journal:
     def is_writable(self) -> bool:
         """Whether an entry could be written now, as far as can be known without writing one."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.folder)
             with tempfile.TemporaryFile(dir=self.folder) as file:
                 file.write(b"ready")
         except OSError:
@@ -141,7 +142,7 @@ class Journal:
     def _opened(self) -> int:
         if self._file is not None:
             return self._file
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder)
         path = self.folder / f"{os.getpid()}-{uuid4()}{SUFFIX}"
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:

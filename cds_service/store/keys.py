@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cds_service.errors import SettingsError
 from cds_service.logs import log
 from cds_service.settings import PREFIX, Settings
+from cds_service.store.folders import make_folder
 
 FILE = "record.key"
 SHORTEST = 32
@@ -97,7 +98,7 @@ def load_keys(settings: Settings) -> Keys:
 
 
 def _from_file(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     if not path.exists():
         _make(path)
         log.warning("key made", file=path.name, remedy=f"set {PREFIX}RECORD_KEYS, and keep a copy apart from the data")

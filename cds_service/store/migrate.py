@@ -13,8 +13,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from cds_service.errors import UnusableInput
 from cds_service.settings import Settings
 from cds_service.store.engine import open_engine
+from cds_service.store.folders import make_file
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -24,12 +26,16 @@ LOCK = "migration.lock"
 
 
 def upgrade(settings: Settings) -> str:
-    """Bring the tables to the newest version and return its name. Raises SQLAlchemyError, OSError."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    """Bring the tables to the newest version and return its name.
+
+    Raises UnusableInput for tables of a later program, SQLAlchemyError, OSError. There is no way back to older tables.
+    """
     engine = open_engine(settings, writes=True)
     try:
         with _alone(settings.data_dir):
-            if version_of(engine) != newest():
+            found = version_of(engine)
+            _refuse_later(found)
+            if found != newest():
                 with engine.begin() as connection:
                     config = _config()
                     config.attributes["connection"] = connection
@@ -37,6 +43,14 @@ def upgrade(settings: Settings) -> str:
         return newest()
     finally:
         engine.dispose()
+
+
+def require_current(engine: Engine) -> None:
+    """Raise UnusableInput when the tables are not those of this program; SQLAlchemyError when that cannot be seen."""
+    found = version_of(engine)
+    _refuse_later(found)
+    if found != newest():
+        raise UnusableInput("the database has other tables than this version; run coverage-cds db upgrade.")
 
 
 def newest() -> str:
@@ -50,6 +64,14 @@ def version_of(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+def _refuse_later(found: str | None) -> None:
+    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    if found is not None and found not in known:
+        raise UnusableInput(
+            f"the database's tables are version {found}, of a later coverage-cds; this one knows them up to {newest()}."
+        )
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
@@ -60,6 +82,7 @@ def _config() -> Config:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process of this machine migrate at a time."""
+    make_file(folder / LOCK)
     with (folder / LOCK).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

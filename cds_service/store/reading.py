@@ -15,7 +15,7 @@ from cds_service.settings import Settings
 from cds_service.store import chain
 from cds_service.store.engine import open_engine
 from cds_service.store.keys import Keys
-from cds_service.store.migrate import newest, version_of
+from cds_service.store.migrate import require_current
 from cds_service.store.records import about, secret_of
 from cds_service.store.tables import cards, chains, decisions, feedback
 
@@ -25,8 +25,7 @@ def opened(settings: Settings, *, writes: bool = False) -> Iterator[Connection]:
     """Open the store for one transaction. Raises UnusableInput when it is not there or of another version."""
     engine = open_engine(settings, writes=writes)
     try:
-        if version_of(engine) != newest():
-            raise UnusableInput("the database has other tables than this version; run coverage-cds db upgrade.")
+        require_current(engine)
         with engine.begin() as connection:
             yield connection
     except SQLAlchemyError as error:

@@ -19,7 +19,7 @@ from cds_service.store.database import Database
 from cds_service.store.engine import answers, open_engine, url_of
 from cds_service.store.journal import FOLDER, Depth, Journal
 from cds_service.store.keys import Keys, load_keys
-from cds_service.store.migrate import upgrade
+from cds_service.store.migrate import require_current, upgrade
 from cds_service.store.records import Call, decision_entry, feedback_entry
 from cds_service.store.writer import Writer
 
@@ -40,12 +40,15 @@ class Recorder:
         self._depth = Depth(settings.data_dir / FOLDER)
 
     def prepare(self) -> None:
-        """Read or make the keys and, for SQLite in the data folder, bring the tables up to date.
+        """Read or make the keys and bring SQLite's tables in the data folder up to date; other tables have to be so.
 
-        Raises SettingsError. A folder that cannot be written now is not the end: every call tries again.
+        Raises SettingsError, UnusableInput for tables of another version. A folder that cannot be written now, or a
+        database that does not answer, is not the end: every call tries again.
         """
         try:
             self._prepared()
+            if self._settings.database_url is not None:
+                self._check_tables()
         except (OSError, SQLAlchemyError) as error:
             log.error("store not ready", exc_info=error)
 
@@ -105,6 +108,13 @@ class Recorder:
                 upgrade(self._settings)
             self._keys = keys
         return self._keys
+
+    def _check_tables(self) -> None:
+        engine = open_engine(self._settings, writes=False)
+        try:
+            require_current(engine)
+        finally:
+            engine.dispose()
 
     def _new_writer(self, keys: Keys) -> Writer:
         # a thread and a connection do not survive a fork

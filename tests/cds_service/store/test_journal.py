@@ -73,7 +73,7 @@ def test_a_journal_that_cannot_be_written_says_so_and_a_look_leaves_nothing(embe
     assert not of_process.is_writable()
 
 
-def test_only_the_service_may_read_it(embedded: Settings) -> None:
+def test_only_the_service_s_user_may_read_it(embedded: Settings) -> None:
     of_process = journal(embedded)
     of_process.append(decided(embedded))
 

@@ -1,0 +1,67 @@
+"""Which database a setting names, and who may read its files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cds_service.errors import SettingsError
+from cds_service.settings import Settings
+from cds_service.store.engine import FILE, open_engine, url_of
+from cds_service.store.migrate import upgrade
+from tests.cds_service.store.entries import database, decided
+
+
+@pytest.fixture
+def _everybody_may_read_what_others_make() -> Iterator[None]:
+    before = os.umask(0o000)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_everybody_may_read_what_others_make")
+def test_only_the_service_s_user_may_read_what_is_stored(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path / "made" / "data")
+
+    upgrade(settings)
+    into = database(settings)
+    into.store([decided(settings)])
+
+    made = [tmp_path / "made", *(tmp_path / "made").rglob("*")]
+    assert {path.name for path in made} >= {FILE, f"{FILE}-wal", "record.key"}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+    into.close()
+
+
+def test_a_file_and_a_folder_that_are_there_keep_their_modes(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch(mode=0o640)
+    (tmp_path / FILE).chmod(0o640)
+    tmp_path.chmod(0o750)
+
+    open_engine(Settings.load(data_dir=tmp_path), writes=False).dispose()
+
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path, tmp_path / FILE)] == [0o750, 0o640]
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("sqlite:////srv/records.sqlite3", "sqlite+pysqlite"),
+        ("postgresql://user:x@host/name", "postgresql+psycopg"),
+        ("postgres://user:x@host/name", "postgresql+psycopg"),
+        ("postgresql+asyncpg://user:x@host/name", "postgresql+psycopg"),
+    ],
+)
+def test_a_url_is_used_with_the_driver_that_is_installed(given: str, driver: str) -> None:
+    assert url_of(Settings.load(database_url=given)).drivername == driver
+
+
+@pytest.mark.parametrize("given", ["canary", "mysql://canary@host/name", "sqlite://", "sqlite:///:memory:", ""])
+def test_another_url_is_refused_and_not_repeated(given: str) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL: it has to be like") as refused:
+        url_of(Settings.load(database_url=given))
+
+    assert "canary" not in str(refused.value)
