@@ -172,7 +172,7 @@ def review(
             decision = _decided(selection, found, services, context)
             judged(decision)
             yield decision.card
-            yield from _code_offered(selection, found, as_sent(found.order.reference), context)
+            yield from _code_offered(selection, found, as_sent, context)
 
 
 def _day(order: Order, today: datetime.date) -> datetime.date:
@@ -228,13 +228,14 @@ def _decided(selection: Selection, found: Facts, services: Services, context: re
 
 
 def _code_offered(
-    selection: Selection, found: Facts, order: Resource | None, context: render.Context
+    selection: Selection, found: Facts, as_sent: Callable[[str], Resource | None], context: render.Context
 ) -> Iterator[dict[str, Any]]:
     """Yield a card that replaces an unlisted code by the product's own, where the policy asks for that."""
     asked = selection.document.product_code if isinstance(selection, Selected) else None
     product = products.product(found.order.therapy)
     if asked is None or product is None or not product.hcpcs or selection.payer is None:
         return
+    order = as_sent(found.order.reference)
     changed = suggestion.with_code(order, asked.instead_of, product.hcpcs[0]) if order is not None else None
     if changed is not None:
         yield suggestion.product_code(

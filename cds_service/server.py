@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SPARE_THREADS = 8
 """Threads beyond those that answer requests: they turn away what is too much, and say whether the worker is well."""
+COLLECTED_AFTER = (50_000, 20, 50)
+"""Objects made before the collector looks for cycles, and how often the older ones are looked through with them."""
 HEADER_BYTES = 32 * 1024
 """Bytes of one header: enough for a token that is too long to be answered like any other bad one."""
 
@@ -81,6 +83,8 @@ class Server(BaseApplication):
         # what is loaded at start lives for ever: without this the collector walks it again and again in every worker
         gc.collect()
         gc.freeze()
+        # nor is it worth looking through the thousands of objects of one large request while it is answered
+        gc.set_threshold(*COLLECTED_AFTER)
 
     def _worker_ends(self, _parent: object, _worker: object) -> None:
         self._app.extensions["recorder"].close()

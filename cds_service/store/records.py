@@ -145,7 +145,7 @@ def _about(card: Mapping[str, Any]) -> str:
 
 def action_of(told: Mapping[str, Any], opened: Any) -> Any:
     """Return a recorded system action as it was sent; ``opened`` decrypts (Keys.open). None where no key opens it."""
-    plain = opened(base64.b85decode(told["sealed"]), _ACTION)
+    plain = opened(base64.b64decode(told["sealed"]), _ACTION)
     return None if plain is None else orjson.loads(plain)
 
 
@@ -155,7 +155,7 @@ def _acted(action: Mapping[str, Any], key: Key) -> dict[str, Any]:
     held = [{part["url"]: part for part in e["extension"]} for e in order["extension"] if identity_of(e)]
     told = [{name: _value(parts[name]) for name in _ASSERTED if name in parts} for parts in held]
     sealed = key.seal(exact_json.write(action), _ACTION)
-    return {"order": reference_to(order), "asserted": told, "sealed": base64.b85encode(sealed).decode()}
+    return {"order": reference_to(order), "asserted": told, "sealed": base64.b64encode(sealed).decode()}
 
 
 def _value(part: Mapping[str, Any]) -> Any:
