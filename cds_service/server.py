@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SPARE_THREADS = 8
 """Threads beyond those that answer requests: they turn away what is too much, and say whether the worker is well."""
-COLLECTED_AFTER = (50_000, 20, 50)
+COLLECTED_AFTER = (10_000, 20, 20)
 """Objects made before the collector looks for cycles, and how often the older ones are looked through with them."""
 HEADER_BYTES = 32 * 1024
 """Bytes of one header: enough for a token that is too long to be answered like any other bad one."""

@@ -160,7 +160,7 @@ class Journal:
             kind, name, record, sealed = (held[name] for name in ("kind", "id", "record", "sealed"))
             if key is None or held["mac"] != key.sign("journal", kind, name, record, *sealed):
                 return None
-            return Entry(kind, name, record, tuple(base64.b85decode(part) for part in sealed))
+            return Entry(kind, name, record, tuple(base64.b64decode(part) for part in sealed))
         except (ValueError, KeyError, TypeError):
             return None
 

@@ -54,7 +54,7 @@ class Entry(NamedTuple):
 
     def line(self, key: Key) -> bytes:
         """Return the entry as a signed line of a journal."""
-        sealed = [base64.b85encode(part).decode() for part in self.sealed]
+        sealed = [base64.b64encode(part).decode() for part in self.sealed]
         fields = {"kind": self.kind, "id": self.id, "record": self.record, "sealed": sealed, "key": key.id}
         return orjson.dumps({**fields, "mac": key.sign("journal", self.kind, self.id, self.record, *sealed)}) + b"\n"
 
@@ -115,7 +115,7 @@ def feedback_entry(
 def comment_of(row: Mapping[str, Any], opened: Any) -> str | None:
     """Return the comment of a stored feedback entry; ``opened`` decrypts (Keys.open)."""
     sealed = orjson.loads(row["entry"]).get("comment")
-    plain = opened(base64.b85decode(sealed), row["key"]) if sealed else None
+    plain = opened(base64.b64decode(sealed), row["key"]) if sealed else None
     return plain.decode() if plain is not None else None
 
 
@@ -214,7 +214,7 @@ def _feedback_row(
     comment = reason.pop("userComment", None)
     kept = {name: value for name, value in entry.items() if name != "overrideReason"}
     kept |= {"overrideReason": reason} if reason else {}
-    kept |= {"comment": base64.b85encode(key.seal(comment.encode(), same)).decode()} if comment else {}
+    kept |= {"comment": base64.b64encode(key.seal(comment.encode(), same)).decode()} if comment else {}
     return {
         "key": same,
         "received": moment(when),
