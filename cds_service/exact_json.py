@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -47,17 +48,27 @@ def has_fraction(value: object) -> bool:
     return isinstance(value, float)
 
 
-def as_written(resource: Mapping[str, Any], text: bytes, first: str = "context") -> Mapping[str, Any]:
-    """Return a resource that was read from a JSON text with the numbers as they stand there.
+class Original:
+    """A JSON text, of which resources are wanted as they are written there; it is read when the first one needs it."""
 
-    Of several that are equal, one within the member ``first`` of the text is taken. When the text holds none, the
-    resource is returned as it is.
-    """
-    if not text or not has_fraction(resource):
-        return resource
-    whole = read(text)
-    places = (whole.get(first) if isinstance(whole, dict) else None, whole)
-    return next((found for place in places for found in _objects(place) if found == resource), resource)
+    def __init__(self, text: bytes, first: str = "context") -> None:
+        self._text = text
+        self._first = first
+
+    def as_written(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a resource that was read from the text with the numbers as they stand there.
+
+        Of several that are equal, one within the member ``first`` of the text is taken. When the text holds none, the
+        resource is returned as it is.
+        """
+        if not self._text or not has_fraction(resource):
+            return resource
+        return next((found for found in self._held if found == resource), resource)
+
+    @cached_property
+    def _held(self) -> list[Mapping[str, Any]]:
+        whole = read(self._text)
+        return [*_objects(whole.get(self._first) if isinstance(whole, dict) else None), *_objects(whole)]
 
 
 def write(value: object, *, indented: bool = False) -> bytes:

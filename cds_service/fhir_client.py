@@ -169,7 +169,9 @@ class FhirReader:
                     raise CouldNotRetrieve("the FHIR server reported an error")
                 if "?" in query:
                     raise CouldNotRetrieve(NOT_ASKED_FOR)
-                into.resources.append(exact_json.as_written(answer, body))  # it may be an order that is sent back
+                into.resources.append(
+                    exact_json.Original(body).as_written(answer)
+                )  # it may be an order that is sent back
                 return
             self._take(answer, into)
             link = bundles.next_link(answer)

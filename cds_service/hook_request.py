@@ -57,15 +57,20 @@ class HookRequest:
     """What was odd about the request, in our words, without the values."""
     text: bytes = field(default=b"", repr=False, compare=False)
     """The request as it came, for what is sent back exactly as it was."""
+    _original: exact_json.Original = field(init=False, repr=False, compare=False)
+    _drafts: Mapping[str, Resource] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_original", exact_json.Original(self.text))
+        # of several with one id the first counts
+        object.__setattr__(self, "_drafts", {reference_to(r): r for r in reversed(self.draft_orders)})
 
     def as_sent(self, reference: str) -> Resource | None:
         """Return the order of a reference (``Type/id``) as the EHR wrote it, its numbers too; None without an id."""
         if "/" not in reference:
             return None
-        order = self.originals.get(reference) or next(
-            (r for r in self.draft_orders if reference_to(r) == reference), None
-        )
-        return exact_json.as_written(order, self.text) if order is not None else None
+        order = self.originals.get(reference) or self._drafts.get(reference)
+        return self._original.as_written(order) if order is not None else None
 
 
 def read(body: object, hook_expected: Collection[str], text: bytes = b"") -> HookRequest:

@@ -207,10 +207,11 @@ def review(
             judged(decision)
             trace.reached("cards")
             yield decision.card
-            raw = as_sent(found.order.reference)
-            if asked and may_ask and raw is not None and _is_the_members(selection):
-                yield questionnaire.task_offered(decision.card, raw, chart.patient_id, asked, today, context)
-            yield from _code_offered(selection, found, raw, context)
+            if asked and may_ask and _is_the_members(selection):
+                order_sent = as_sent(found.order.reference)
+                if order_sent is not None:
+                    yield questionnaire.task_offered(decision.card, order_sent, chart.patient_id, asked, today, context)
+            yield from _code_offered(selection, found, as_sent, context)
 
 
 def _is_the_members(selection: Selection) -> bool:
@@ -271,13 +272,14 @@ def _decided(selection: Selection, found: Facts, services: Services, context: re
 
 
 def _code_offered(
-    selection: Selection, found: Facts, order: Resource | None, context: render.Context
+    selection: Selection, found: Facts, as_sent: Callable[[str], Resource | None], context: render.Context
 ) -> Iterator[dict[str, Any]]:
     """Yield a card that replaces an unlisted code by the product's own, where the policy asks for that."""
     asked = selection.document.product_code if isinstance(selection, Selected) else None
     product = products.product(found.order.therapy)
     if asked is None or product is None or not product.hcpcs or selection.payer is None:
         return
+    order = as_sent(found.order.reference)
     changed = suggestion.with_code(order, asked.instead_of, product.hcpcs[0]) if order is not None else None
     if changed is not None:
         yield suggestion.product_code(

@@ -26,6 +26,8 @@ SPARE_THREADS = 8
 """Threads beyond those that answer requests: they turn away what is too much, and say whether the worker is well."""
 KEEP_ALIVE = 75
 """Seconds for which an idle connection is kept: longer than proxies do, so that none sends into one being closed."""
+COLLECTED_AFTER = (10_000, 20, 20)
+"""Objects made before the collector looks for cycles, and how often the older ones are looked through with them."""
 HEADER_BYTES = 32 * 1024
 """Bytes of one header: enough for a token that is too long to be answered like any other bad one."""
 
@@ -90,6 +92,8 @@ class Server(BaseApplication):
         # what is loaded at start lives for ever: without this the collector walks it again and again in every worker
         gc.collect()
         gc.freeze()
+        # nor is it worth looking through the thousands of objects of one large request while it is answered
+        gc.set_threshold(*COLLECTED_AFTER)
 
     def _worker_ends(self, _parent: object, _worker: object) -> None:
         self._app.extensions["recorder"].close()

@@ -280,18 +280,22 @@ class Facts:
     unreadable: tuple[Unreadable, ...] = ()
     quality: tuple[Unreadable, ...] = ()
     """Resources that are not valid FHIR R4 but whose needed fields could be read: evidence, with a notice."""
-    by_concept: Mapping[str, tuple[Statement, ...]] = field(init=False, repr=False, compare=False)
+    by_concept: Mapping[str, tuple[Statement, ...]] | None = field(init=False, default=None, repr=False, compare=False)
+    """The statements of each value set, found when the first is asked for: facts are changed before they are judged."""
 
-    def __post_init__(self) -> None:
+    def of(self, *concepts: str) -> tuple[Statement, ...]:
+        """Return the statements in any of the value sets, each once, in chart order."""
+        index = self.by_concept or self._indexed()
+        if len(concepts) == 1:
+            return index.get(concepts[0], ())
+        found = {id(s): s for c in concepts for s in index.get(c, ())}
+        return tuple(found.values())
+
+    def _indexed(self) -> Mapping[str, tuple[Statement, ...]]:
         index: dict[str, list[Statement]] = {}
         for statement in self.statements:
             for concept in statement.concepts:
                 index.setdefault(concept, []).append(statement)
-        object.__setattr__(self, "by_concept", MappingProxyType({c: tuple(s) for c, s in index.items()}))
-
-    def of(self, *concepts: str) -> tuple[Statement, ...]:
-        """Return the statements in any of the value sets, each once, in chart order."""
-        if len(concepts) == 1:
-            return self.by_concept.get(concepts[0], ())
-        found = {id(s): s for c in concepts for s in self.by_concept.get(c, ())}
-        return tuple(found.values())
+        found = MappingProxyType({concept: tuple(held) for concept, held in index.items()})
+        object.__setattr__(self, "by_concept", found)
+        return found

@@ -6,13 +6,14 @@ The common answer is None, and it is cheap: a dictionary miss for each code and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fhir_mappings import products
 from fhir_mappings.codes import match_code, match_words, together, value_set, value_set_names
 from fhir_mappings.facts import Identified
+from fhir_mappings.json_fields import LONGEST
 from fhir_mappings.listings import ListedCode, fields, listed_codes, texts, wording
 from fhir_mappings.phrases import Phrases, Wording
 from fhir_mappings.products import Product, SharedName
@@ -70,7 +71,7 @@ def recognise(codings: Sequence[tuple[str | None, str | None]], texts: Sequence[
     """
     registry = _registry()
     coded = [registry.codes[f] for c in codings for f in normal_forms(*c) if f in registry.codes]
-    said = [registry.named[place] for text in texts for place in registry.phrases.find(text)]
+    said = [naming for text in texts for naming in (_said if len(text) > LONGEST else _said_before)(text)]
     if not coded and not said:
         return None
     name = min(said, key=lambda naming: naming.rank, default=None)
@@ -82,6 +83,15 @@ def recognise(codings: Sequence[tuple[str | None, str | None]], texts: Sequence[
     others = best.alternatives if best.notice in notices else ()
     found = [match_code(*coding) for coding in codings] + [match_words(text, "orders") for text in texts]
     return Recognised(best.therapy, best.identified, together(found).concepts, notices, others)
+
+
+def _said(text: str) -> tuple[_Naming, ...]:
+    registry = _registry()
+    return tuple(registry.named[place] for place in registry.phrases.find(text))
+
+
+_said_before = lru_cache(maxsize=16384)(_said)
+"""Names of drugs, tests and services recur; what is longer than a name does not."""
 
 
 def display_name(therapy: str) -> str:

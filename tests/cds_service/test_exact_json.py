@@ -43,14 +43,14 @@ def test_a_copy_keeps_the_text() -> None:
 def test_the_resource_within_the_context_is_taken_before_an_equal_one_elsewhere() -> None:
     text = b'{"prefetch":{"x":{"v":1.0}},"context":{"o":[{"v":1.00}]}}'
 
-    assert exact_json.write(exact_json.as_written({"v": 1.0}, text)) == b'{"v":1.00}'
+    assert exact_json.write(exact_json.Original(text).as_written({"v": 1.0})) == b'{"v":1.00}'
 
 
 @pytest.mark.parametrize(("resource", "text"), [({"v": 1.5}, b""), ({"v": 1.5}, b"[1.5]"), ({"v": 1}, b'{"v":1.0}')])
 def test_what_does_not_stand_in_the_text_or_needs_nothing_stays_as_it_is(
     resource: dict[str, float], text: bytes
 ) -> None:
-    assert exact_json.as_written(resource, text) is resource
+    assert exact_json.Original(text).as_written(resource) is resource
 
 
 def test_indented_for_people() -> None:
