@@ -20,7 +20,7 @@ AHEAD = 3000
 
 @dataclass(frozen=True)
 class Order:
-    """What is sent: its name in the table, the bodies, and how many cards an answer has."""
+    """What is sent: its name in the table, the bodies, and how many cards of an answer assess."""
 
     name: str
     kind: bodies.Kind
@@ -75,11 +75,12 @@ class Comparison:
         self._next = itertools.count(1, 100_000)
 
     def check(self, order: Order) -> None:
-        """Make sure that the work is done while it is measured: as many cards as the order has."""
+        """Make sure that the work is done while it is measured: as many assessments as the order has."""
         for name, server in self._servers.items():
             answer = load.post(server.port, next(self._requests(name, server, order, 1)))
-            found, expected = len(orjson.loads(answer)["cards"]), order.cards if name.startswith("service") else 0
-            assert found == expected, f"{name} answered {order.name} with {found} cards"
+            found = sum("coverage-cds.assessment" in c.get("extension", {}) for c in orjson.loads(answer)["cards"])
+            expected = order.cards if name.startswith("service") else 0
+            assert found == expected, f"{name} answered {order.name} with {found} assessments"
 
     def rows(self, order: Order, connections: int) -> Iterator[Row]:
         """Measure all servers in turns and yield a row for each."""

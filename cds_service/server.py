@@ -26,6 +26,8 @@ SPARE_THREADS = 8
 """Threads beyond those that answer requests: they turn away what is too much, and say whether the worker is well."""
 KEEP_ALIVE = 75
 """Seconds for which an idle connection is kept: longer than proxies do, so that none sends into one being closed."""
+GRACE = 30
+"""Seconds for which a worker that is told to stop may go on answering what it has begun."""
 COLLECTED_AFTER = (10_000, 20, 20)
 """Objects made before the collector looks for cycles, and how often the older ones are looked through with them."""
 HEADER_BYTES = 32 * 1024
@@ -51,7 +53,7 @@ class Server(BaseApplication):
             "worker_class": Worker,
             "threads": settings.max_at_once + SPARE_THREADS,
             "preload_app": True,
-            "graceful_timeout": 30,
+            "graceful_timeout": GRACE,
             "keepalive": KEEP_ALIVE,
             "limit_request_field_size": HEADER_BYTES,
             # the service knows its URL from its settings; what a request claims about its way here is not believed

@@ -194,6 +194,7 @@ ALLOWED = re.compile(
     r"\$\.cards\[\d+\]\.(detail"
     r"|extension\.coverage-cds\.assessment\.(order|notices\[\d+\]|criteria\[\d+\]\.evidence\[\d+\]\.(reference|display|value|date))"
     r"|suggestions\[\d+\]\.actions\[\d+\]\.resource\..*)"
+    r"|\$\.systemActions\[\d+\]\.resource\..*"
 )
 DATES = re.compile(
     r"\$\.cards\[\d+\]\.(detail|extension\.coverage-cds\.assessment\.criteria\[\d+\]\.(reason|evidence\[\d+\]\.date))"

@@ -15,7 +15,7 @@ from cds_service.settings import Settings
 from cds_service.store import chain
 from cds_service.store.journal import Journal
 from cds_service.store.keys import Keys
-from cds_service.store.records import about, card_id, comment_of
+from cds_service.store.records import about, card_id, comment_of, secret_of
 from cds_service.store.tables import cards, chains, decisions, feedback
 
 PAGE = 50
@@ -160,7 +160,7 @@ def _opened(keys: Keys, record: dict[str, Any], sealed: Sequence[bytes]) -> tupl
     pairs = zip(record["cards"], sealed, strict=False)  # a card's row may have been deleted
     plain = [keys.open(part, about(card["uuid"])) if part else None for card, part in pairs]
     plain += [None] * (len(record["cards"]) - len(plain))
-    return tuple(None if text is None else orjson.loads(text) for text in plain)
+    return tuple(None if text is None else secret_of(text) for text in plain)
 
 
 def _told(connection: Connection, keys: Keys, record: dict[str, Any]) -> tuple[tuple[Told, ...], ...]:

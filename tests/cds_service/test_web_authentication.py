@@ -132,12 +132,7 @@ def good(url: str, **changed: Any) -> str:
 
 
 def is_the_401(answer: Answer) -> bool:
-    named = {
-        "WWW-Authenticate": "Bearer",
-        "Content-Length": "0",
-        "Access-Control-Allow-Origin": ORIGIN,
-        "X-Content-Type-Options": "nosniff",
-    }
+    named = {"WWW-Authenticate": "Bearer", "Content-Length": "0", "Access-Control-Allow-Origin": ORIGIN}
     return answer == Answer(401, named, b"")
 
 

@@ -124,11 +124,11 @@ def _may_become_another(folder: Path) -> bool:
 def data_files(packages: Sequence[Path]) -> set[str]:
     """Return the names of all files, but for what Python makes of them."""
     return {
-        str(path.relative_to(package.parent))
+        name
         for package in packages
-        for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-        if not str(path.relative_to(package.parent)).startswith(SOURCES)
+        for folder, _, names in os.walk(package, followlinks=True)  # the samples lie elsewhere in the source tree
+        for name in (str(Path(folder, name).relative_to(package.parent)) for name in names)
+        if "__pycache__" not in name and not name.startswith(SOURCES)
     }
 
 

@@ -14,7 +14,7 @@ import yaml
 from cds_service import create_app
 from cds_service.cli import main
 from cds_service.security.clients import load_clients
-from cds_service.server import Server
+from cds_service.server import GRACE
 from cds_service.settings import PREFIX, Settings
 from tests.conftest import NO_LIBRARY
 from tests.deploy.files import DEPLOY, PROXY, proxy_config_map
@@ -176,14 +176,13 @@ def test_the_probes_ask_what_the_service_answers_on_the_port_that_it_serves(tmp_
     assert container["ports"] == [{"name": "http", "containerPort": 8000}]
 
 
-def test_there_is_time_to_drain(tmp_path: Path) -> None:
-    server = Server(Settings.load(data_dir=tmp_path), "127.0.0.1", 8000, 1)
+def test_there_is_time_to_drain() -> None:
     told = {m["metadata"]["name"]: m["data"] for m in of_kind("ConfigMap")}["coverage-cds"]
     drain = float(told[f"{PREFIX}DRAIN_DELAY"])
     readiness = service_container()["readinessProbe"]
 
     assert drain >= readiness["periodSeconds"]
-    assert service_pod()["spec"]["terminationGracePeriodSeconds"] >= drain + server.cfg.graceful_timeout + 10
+    assert service_pod()["spec"]["terminationGracePeriodSeconds"] >= drain + GRACE + 10
 
 
 def test_the_journal_is_on_a_volume_of_the_pods_own_that_outlives_it() -> None:

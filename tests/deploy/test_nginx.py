@@ -26,7 +26,8 @@ from tests.serving import ROOT, run, serving
 from tests.waiting import PATIENCE, until
 
 SERVICE = "/cds-services/coverage-criteria"
-INSIDE_ONLY = {"/readyz", "/metrics"}
+DECISIONS = ("/decisions", "/decisions/<record_id>", "/decisions/sign-in", "/decisions/feedback")
+INSIDE_ONLY = {"/readyz", "/metrics", *DECISIONS}
 """What the service answers and the proxy hides; any other route of the service is meant to be seen."""
 SLOW = 300
 HEALTHY = 0.1
