@@ -49,6 +49,14 @@ def test_the_database_is_killed_or_frozen_and_every_request_is_answered_meanwhil
     assert set(counts.statuses) == {200}
 
 
+def test_sqlite_is_locked_by_another_process_and_every_request_is_answered_meanwhile(tmp_path: Path) -> None:
+    counts = durability.lock_database(embedded(tmp_path), SECONDS)
+
+    assert_right(counts)
+    assert counts.journal > 0
+    assert set(counts.statuses) == {200}
+
+
 def test_the_disk_is_full_and_requests_are_told_to_come_again_until_there_is_room() -> None:
     try:
         with durability.small_disk() as disk:
