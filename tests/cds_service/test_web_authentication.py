@@ -115,7 +115,7 @@ ASKED: list[dict[str, Any]] = []
 
 
 def asked_for(*_: object, **said: Any) -> dict[str, Any]:
-    ASKED.append(said)
+    ASKED.append({**said, "began_with": said["due"].left()})
     return {"cards": []}
 
 
@@ -284,6 +284,27 @@ def test_keys_of_a_url_are_fetched_when_they_are_needed(
             assert send(f"{url}/cds-services", good(f"{url}/cds-services")).status == 200
             assert send(f"{url}/cds-services", good(f"{url}/cds-services")).status == 200
             assert len(asked) == 1
+
+
+def test_the_time_that_keys_take_is_part_of_the_time_for_the_answer(
+    clients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = 0.3
+
+    def fetch(_: str) -> bytes:
+        time.sleep(slow)
+        return jwks()
+
+    monkeypatch.setattr("cds_service.review.answer", asked_for)
+    monkeypatch.setattr(authentication, "fetching", lambda _: fetch)
+    file = tmp_path / "clients.yaml"
+    file.write_text("clients: [{name: E, issuer: https://ehr.example.org, keys: 'https://ehr.example.org/k'}]", "utf-8")
+    settings = Settings.load(data_dir=tmp_path, clients=file)
+
+    with on_a_socket(create_app(settings, NO_LIBRARY)) as url:
+        assert send(f"{url}{SERVICE}", good(f"{url}{SERVICE}"), hook_body()).status == 200
+
+    assert ASKED[-1]["began_with"] <= settings.answer_deadline - slow
 
 
 def test_keys_that_one_worker_has_fetched_count_for_all_during_an_outage_and_for_one_that_begins_then(
