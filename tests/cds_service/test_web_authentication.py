@@ -336,10 +336,12 @@ def test_a_folder_that_cannot_remember_tokens_stops_the_start(tmp_path: Path) ->
         authentication.verifier((), Settings.load(data_dir=tmp_path))
 
 
-def test_a_database_that_is_shared_is_asked_besides_the_file(tmp_path: Path) -> None:
+def test_a_shared_database_that_is_not_there_does_not_stop_the_start_nor_let_a_token_pass_twice(tmp_path: Path) -> None:
     nowhere = Settings.load(data_dir=tmp_path, database_url="postgresql://nobody:x@127.0.0.1:9/none")
 
-    assert authentication.verifier((), nowhere).lacking_keys() == []
+    replays = authentication.replays_of(nowhere)
+
+    assert [replays.accept("issuer", "1", time.time() + 300) for _ in range(3)] == [True, False, False]
 
 
 def test_workers_of_the_command_share_what_was_used(

@@ -2,6 +2,8 @@ import multiprocessing
 from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -10,9 +12,12 @@ from cds_service.errors import Unavailable
 from cds_service.security.replays import GRACE, SWEEP, SqlReplays, prepared
 from cds_service.settings import Settings
 from cds_service.store.engine import open_engine
+from cds_service.store.migrate import upgrade
 from cds_service.store.tables import token_ids
+from cds_service.web import authentication
 from tests.cds_service.security.replaying import ROUNDS, accepted_of_a_race
-from tests.waiting import PATIENCE
+from tests.cds_service.store.conftest import emptied
+from tests.waiting import PATIENCE, until
 
 NOW = 1_790_000_000.0
 PROCESSES = 2
@@ -62,6 +67,36 @@ def _try_all(settings: Settings, start: Barrier, found: "multiprocessing.SimpleQ
     start.wait(PATIENCE)
     found.put(sum(replays.accept(ISSUER, f"round {number}", NOW + 300) for number in range(ROUNDS)))
     engine.dispose()
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Closes the connections of whatever remembers tokens as a service does."""
+    made: list[Engine] = []
+
+    def opened(settings: Settings, **options: Any) -> Engine:
+        made.append(open_engine(settings, **options))
+        return made[-1]
+
+    monkeypatch.setattr(authentication, "open_engine", opened)
+    yield
+    for engine in made:
+        engine.dispose()
+
+
+@pytest.mark.usefixtures("engines")
+def test_machines_that_share_a_database_accept_a_token_once_between_them(postgres_url: str, tmp_path: Path) -> None:
+    url = emptied(postgres_url)
+    machines = [Settings.load(data_dir=tmp_path / name, database_url=url) for name in ("one", "other")]
+    upgrade(machines[0])
+    one, other = (authentication.replays_of(machine, lambda: NOW) for machine in machines)
+
+    def counts_for_both() -> bool:
+        token = str(uuid4())
+        assert one.accept(ISSUER, token, NOW + 300)
+        return not other.accept(ISSUER, token, NOW + 300)
+
+    until(counts_for_both)  # a database that takes too long to answer lets one pass
 
 
 def test_an_id_is_of_its_issuer_whatever_is_in_it(engine: Engine) -> None:
