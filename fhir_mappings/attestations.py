@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from fhir_mappings.chart import Resource
 from fhir_mappings.dates import Moment, date_range, moment
 from fhir_mappings.facts import Attestation, DateRange, Evidence, Unreadable
-from fhir_mappings.json_fields import items, number, objects, one_object, reference_to, target, text, token
+from fhir_mappings.json_fields import items, number, objects, one_object, reference_to, resolve, target, text, token
 from fhir_mappings.quantities import written
 from fhir_mappings.resources import MODIFIED, UNREAD_DATE, evidence, is_modified
 
@@ -96,8 +96,13 @@ def _number_of(answer: Mapping[str, Any]) -> str | None:
 
 
 def _author(resource: Resource) -> str | None:
+    """Return who answered as ``Type/id``, or the type alone: of a contained author too, whose id says nothing."""
     author = one_object(resource.get("author"))
-    return text(target(author)) or text(author.get("type"))
+    written = text(target(author))
+    if written is None or not written.startswith("#"):
+        return written or text(author.get("type"))
+    contained = resolve(author, resource, {}) or {}
+    return text(contained.get("resourceType")) or text(author.get("type")) or written
 
 
 def _items(resource: Resource) -> Iterator[dict[str, Any]]:

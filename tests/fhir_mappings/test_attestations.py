@@ -88,6 +88,23 @@ def test_who_answered_and_which_questionnaire_are_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("author", "contained", "told"),
+    [
+        ({"reference": "#a"}, [{"resourceType": "Patient", "id": "a"}], "Patient"),
+        ({"reference": "#a"}, [{"resourceType": "Practitioner", "id": "a"}], "Practitioner"),
+        ({"reference": "#a", "type": "Device"}, [], "Device"),
+        ({"reference": "#a"}, [], "#a"),
+    ],
+)
+def test_an_author_who_is_contained_is_told_by_the_type(
+    author: dict[str, Any], contained: list[dict[str, Any]], told: str
+) -> None:
+    answers = attestations.read(response(author=author, contained=contained))
+    assert answers is not None
+    assert answers.attestations[0].author == told
+
+
+@pytest.mark.parametrize(
     ("day", "value", "expected_day", "shown"),
     [
         ({"valueDate": "2026-10-01"}, {"valueQuantity": {"value": 8.4, "unit": "%"}}, "2026-10-01", "yes, 8.4 %"),
