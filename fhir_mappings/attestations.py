@@ -96,10 +96,10 @@ def _number_of(answer: Mapping[str, Any]) -> str | None:
 
 
 def _author(resource: Resource) -> str | None:
-    """Return who answered as ``Type/id``, or the type alone: of a contained author too, whose id says nothing."""
+    """Return who answered as ``Type/id``, or the type alone: of one who is contained too, whose id says nothing."""
     author = one_object(resource.get("author"))
     written = text(target(author))
-    if written is None or not written.startswith("#"):
+    if written is None or not written.startswith(("#", "urn:")):
         return written or text(author.get("type"))
     contained = resolve(author, resource, {}) or {}
     return text(contained.get("resourceType")) or text(author.get("type")) or written

@@ -93,6 +93,7 @@ def test_who_answered_and_which_questionnaire_are_told() -> None:
         ({"reference": "#a"}, [{"resourceType": "Patient", "id": "a"}], "Patient"),
         ({"reference": "#a"}, [{"resourceType": "Practitioner", "id": "a"}], "Practitioner"),
         ({"reference": "#a", "type": "Device"}, [], "Device"),
+        ({"reference": "urn:uuid:3f2c1d74-6c1b-4a58-9d4e-0d9c5a3f7b10", "type": "Patient"}, [], "Patient"),
         ({"reference": "#a"}, [], "#a"),
     ],
 )

@@ -125,7 +125,9 @@ def test_without_a_reference_in_the_order_the_task_is_for_the_patient_of_the_req
     assert {"basedOn", "owner", "encounter"}.isdisjoint(found)
 
 
-@pytest.mark.parametrize("written", ["#p", "urn:uuid:3f2c1d74-6c1b-4a58-9d4e-0d9c5a3f7b10", "urn:oid:1.2.3", " ", 5, None])
+@pytest.mark.parametrize(
+    "written", ["#p", "urn:uuid:3f2c1d74-6c1b-4a58-9d4e-0d9c5a3f7b10", "urn:oid:1.2.3", " ", 5, None]
+)
 def test_what_only_the_order_can_resolve_is_not_pointed_to_from_the_task(written: object) -> None:
     pointer = {"reference": written}
     made = task({**ORDER, "subject": pointer, "encounter": pointer, "requester": {**pointer, "display": "Dr. Sample"}})
