@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, NamedTuple
 
 from fhir_mappings.chart import Resource
@@ -48,6 +49,12 @@ def read(resource: Resource, questions: Collection[str] | None = None) -> Answer
         return Answers(unreadable=Unreadable(reference_to(resource), MODIFIED))
     checked = evidence(resource, (), UNREAD_DATE if authored.unread else None)
     return Answers(found, quality=checked.quality)
+
+
+def until(last: date, given: Iterable[Attestation]) -> Iterator[Attestation]:
+    """Yield the answers; those of a day after ``last``, which has not come yet, without that day."""
+    for one in given:
+        yield replace(one, when=None) if one.when is not None and one.when.first > last else one
 
 
 class _Details(NamedTuple):

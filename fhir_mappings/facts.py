@@ -111,6 +111,7 @@ class Attestation:
     answer: bool
     evidence: Evidence
     when: DateRange | None = None
+    """When it was answered; None without a day, or for one that has not come yet (the evidence tells it)."""
     happened: DateRange | None = None
     """The day that a follow-up gives for what is answered."""
     questionnaire: str | None = None

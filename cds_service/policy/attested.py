@@ -41,7 +41,8 @@ def answers(name: str, document: PolicyDocument, facts: Facts, since: date | Non
 
 def _why_not(attestation: Attestation, question: Question, as_of: date, since: date | None) -> str | None:
     if attestation.when is None:
-        return "An answer without a date does not count."
+        stated = attestation.evidence.date
+        return f"An answer {f'of {stated}, a day to come,' if stated else 'without a date'} does not count."
     because = _because(attestation, attestation.when, question, as_of, since)
     return because and f"An answer of {day_in_words(attestation.when)} does not count: {because}."
 

@@ -45,7 +45,13 @@ def test_an_answer_that_may_lie_before_the_window_is_set_aside() -> None:
 
 
 def test_an_answer_without_a_date_is_set_aside() -> None:
-    assert why_not(when=None) == "An answer without a date does not count."
+    undated = answered("q", True, None)
+    assert read(undated) == Answers((), ("An answer without a date does not count.",))
+
+
+def test_an_answer_of_a_day_that_has_not_come_is_set_aside_and_the_day_is_told() -> None:
+    ahead = replace(answered("q", True, "2031-01-01"), when=None)
+    assert read(ahead) == Answers((), ("An answer of 2031-01-01, a day to come, does not count.",))
 
 
 def test_an_answer_about_an_earlier_label_is_set_aside() -> None:
