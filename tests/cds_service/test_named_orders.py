@@ -239,7 +239,7 @@ def test_the_appointment_of_another_patient_is_refused(actors: list[str]) -> Non
     participants = [{"actor": {"reference": actor}, "status": "accepted"} for actor in actors]
     body = named(hook="appointment-book", appointments=appointments("ServiceRequest/s1", participant=participants))
 
-    with pytest.raises(WrongPatient, match="An Appointment in context.appointments entry 1"):
+    with pytest.raises(WrongPatient, match=r"An Appointment in context\.appointments entry 1"):
         answer(body)
 
 
