@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from fhir_mappings.chart import Resource
-from fhir_mappings.dates import Moment, date_range, moment
+from fhir_mappings.dates import Moment, date_range, instant, moment
 from fhir_mappings.facts import Attestation, DateRange, Evidence, Unreadable
 from fhir_mappings.json_fields import items, number, objects, one_object, reference_to, resolve, target, text, token
 from fhir_mappings.quantities import written
@@ -67,6 +67,7 @@ class _Details(NamedTuple):
 def _attestations(resource: Resource, authored: Moment, questions: Collection[str] | None) -> Iterator[Attestation]:
     given = list(_items(resource))
     details = _details(given)
+    at = instant(resource.get("authored")) if authored.when else None
     author, questionnaire = _author(resource), text(resource.get("questionnaire"), LONGEST_CANONICAL)
     for item in given:
         question = text(item.get("linkId"))
@@ -79,7 +80,7 @@ def _attestations(resource: Resource, authored: Moment, questions: Collection[st
             shown = ", ".join(part for part in ("yes" if yes else "no", value, author and f"by {author}") if part)
             source = Evidence(reference_to(resource), text(item.get("text")), shown, authored.text)
             happened = details.days.get(question) if yes else None
-            yield Attestation(question, yes, source, authored.when, happened, questionnaire, author)
+            yield Attestation(question, yes, source, authored.when, at, happened, questionnaire, author)
 
 
 def _details(given: Collection[dict[str, Any]]) -> _Details:

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from fhir_mappings import attestations
 from fhir_mappings.attestations import Answers
-from fhir_mappings.dates import date_range
+from fhir_mappings.dates import date_range, instant
 from fhir_mappings.facts import Attestation, Evidence, Unreadable
 from fhir_mappings.resources import MODIFIED, UNREAD_DATE
 
@@ -29,8 +29,9 @@ def said(resource: dict[str, Any]) -> dict[str, bool]:
 
 def test_a_completed_response_gives_its_answers_with_their_evidence() -> None:
     evidence = Evidence("QuestionnaireResponse/q1", "Failed?", "yes", "2026-11-10")
-    when = date_range("2026-11-10")
-    assert attestations.read(response()) == Answers((Attestation("other-treatments-failed", True, evidence, when),))
+    when, at = date_range("2026-11-10"), instant(response()["authored"])
+    assert at is not None
+    assert attestations.read(response()) == Answers((Attestation("other-treatments-failed", True, evidence, when, at),))
 
 
 @pytest.mark.parametrize(

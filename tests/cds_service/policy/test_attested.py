@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -117,3 +117,23 @@ def test_the_chart_wins_and_a_disagreement_shows_both(chart_says: Finding, yes: 
     assert found.outcome is chart_says.outcome
     assert [e.reference for e in found.evidence] == ["QuestionnaireResponse/q1"]
     assert ("says otherwise" in found.reason) == (yes != (chart_says.outcome is Outcome.MET))
+
+
+def at(hour: int, yes: bool, name: str) -> Attestation:
+    return replace(answered("q", yes, name=name), at=datetime(2026, 10, 20, hour, tzinfo=UTC))
+
+
+def test_of_two_answers_of_one_day_the_later_one_counts_and_the_earlier_one_is_told() -> None:
+    found, _ = settled(nothing("Nothing."), False, read(at(15, True, "right"), at(9, False, "slip")))
+    assert found.outcome is Outcome.MET
+    assert not found.conflict
+    assert found.reason == "Attested on 2026-10-20: confirmed. An earlier answer of that day says otherwise."
+    assert {e.reference for e in found.evidence} == {"QuestionnaireResponse/right", "QuestionnaireResponse/slip"}
+    same, _ = settled(nothing("Nothing."), False, read(at(15, True, "right"), at(9, True, "before")))
+    assert same.reason == "Attested on 2026-10-20: confirmed."
+
+
+@pytest.mark.parametrize("other", [at(15, False, "b"), replace(answered("q", False), at=None)])
+def test_two_answers_whose_order_cannot_be_told_are_a_conflict(other: Attestation) -> None:
+    found, _ = settled(nothing("Nothing."), False, read(at(15, True, "a"), other))
+    assert (found.outcome, found.conflict) == (Outcome.UNDOCUMENTED, True)
