@@ -36,8 +36,11 @@ HEAD = "| fault | the clinician sees | the log line says | the metrics show |"
 PATIENT = "sample-01"
 INSTANCE = "0c5e5c0e-4a0f-4f9a-9d26-1f6d3b0c7d11"
 SERVICE = "/cds-services/coverage-criteria"
-MARK = "zqx"
-"""Stands in every body and header that a faulty server sends: none of it may be told."""
+MARK = "zqxjvkw"
+"""Stands in every body and header that a faulty server sends: none of it may be told.
+
+So long that it does not come about by chance in what is encrypted.
+"""
 COUNTED = ("errors", "fetches", "fhir_server_left_alone", "missing_records")
 """The metrics that tell of faults."""
 SENT_EMPTY = ("serviceRequests", "medicationAdministrations", "questionnaireResponses")
@@ -148,7 +151,7 @@ def down(_: Ehr, body: Body, __: Body) -> None:
     body["fhirServer"] = "http://127.0.0.1:1/fhir"  # nobody is ever given this port
 
 
-def pages(second: Callable[[Ehr], Behaviour], link: str = "{base}/page-2?of=zqx") -> Arrange:
+def pages(second: Callable[[Ehr], Behaviour], link: str = "{base}/page-2?of=zqxjvkw") -> Arrange:
     """Return what gives the first half of the conditions, and behaves in some way when asked for the second."""
 
     def arrange(ehr: Ehr, body: Body, held: Body) -> None:
@@ -157,7 +160,7 @@ def pages(second: Callable[[Ehr], Behaviour], link: str = "{base}/page-2?of=zqx"
             url("conditions", body),
             {**held, "entry": half, "link": [{"relation": "next", "url": link.format(base=ehr.base)}]},
         )
-        ehr.does("page-2?of=zqx", second(ehr))
+        ehr.does("page-2?of=zqxjvkw", second(ehr))
 
     return arrange
 
@@ -226,7 +229,7 @@ FAULTS = (
     Fault("an OperationOutcome with status 200", answers(failure())),
     Fault("half of the pages, then 500", pages(lambda _: status(500))),
     Fault("half of the pages, then silence", pages(silent), fetching=FETCHING),
-    Fault("the next page is on another server", pages(lambda _: status(200), link="http://127.0.0.2:1/zqx")),
+    Fault("the next page is on another server", pages(lambda _: status(200), link="http://127.0.0.2:1/zqxjvkw")),
     Fault("it counts more than it gives", not_all),
     Fault("one entry cannot be read", one_is_garbled),
     Fault("another resource instead of a Bundle", answers({"resourceType": "Basic", "id": MARK})),
