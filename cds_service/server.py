@@ -42,10 +42,10 @@ class Server(BaseApplication):
         self._counts = WorkerCounts()
         try:
             self._app = create_app(settings, shared_counts=self._counts.folder)
+            self._app.extensions["recorder"].prepare()
         except BaseException:
             self._counts.remove()
             raise
-        self._app.extensions["recorder"].prepare()
         self._drain_delay, self.at_once = settings.drain_delay, settings.max_at_once
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
