@@ -101,6 +101,26 @@ def test_a_link_to_a_sample_opens_it_and_going_back_leaves_it(page: Page) -> Non
     expect(page.locator("#chosen")).to_contain_text(GAP)
 
 
+def test_cards_on_one_order_stand_together_and_lead_to_their_record(page: Page) -> None:
+    bench = Bench(page).open(GAP)
+
+    expect(bench.cards).to_have_count(2)
+    expect(page.locator(".case")).to_have_count(1)
+    expect(bench.cards.nth(1)).to_contain_text("1 open question can be answered in a form")
+    page.get_by_role("link", name="The record of this decision").click()
+
+    expect(page.get_by_role("table")).to_contain_text("Lantidra (donislecel-jujn) CP.MP.250")
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_a_suggestion_stands_with_the_card_on_the_order_that_it_changes(page: Page) -> None:
+    bench = Bench(page).open("casgevy-unlisted-code-j3590")
+
+    case = page.locator(".case", has=bench.criterion("I.B.3"))
+
+    expect(case.get_by_role("button", name="Use J3392")).to_be_visible()
+
+
 def test_samples_are_found_by_any_word_of_theirs(page: Page) -> None:
     Bench(page).open()
     shown = page.locator("#groups li:visible")

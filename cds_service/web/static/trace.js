@@ -13,6 +13,29 @@ export const traceOf = (answer) => answer.extension?.["coverage-cds.trace"] ?? {
 /** Return what one card is about, the same from run to run: the order, and the document that governs it. */
 export const keyOf = (held) => `${held.order}|${held.policy?.id ?? held.elsewhere?.document ?? ""}`;
 
+/**
+ * Return the cards by what they are about, in the order of the answer: one that holds an assessment, and the cards on
+ * the same order that come with it, such as the offer of a form.
+ */
+export function casesOf(cards) {
+  const cases = [];
+  for (const card of cards) {
+    const held = assessmentOf(card);
+    const last = cases.at(-1);
+    if (!held && last?.held && ordersOf(card).includes(last.held.order)) last.cards.push(card);
+    else cases.push({ held, cards: [card] });
+  }
+  return cases;
+}
+
+/** Return the orders that a card names: in the extension of Da Vinci CRD, as what a suggestion changes, or as what it serves. */
+function ordersOf(card) {
+  const named = (card.extension?.["davinci-crd.associated-resource"] ?? []).map((one) => one.reference ?? one);
+  const resources = (card.suggestions ?? []).flatMap(({ actions = [] }) => actions.map(({ resource }) => resource ?? {}));
+  const served = resources.flatMap(({ basedOn = [] }) => [basedOn].flat().map(({ reference }) => reference));
+  return [...named, ...served, ...resources.map(({ resourceType, id }) => `${resourceType}/${id}`)];
+}
+
 export const badge = (outcome) => el("span", { class: `badge ${outcome}` }, WORDS[outcome] ?? outcome);
 
 /** Return the trace of one card. `before` is the assessment of the same order and policy in the last run, if any. */
