@@ -44,6 +44,18 @@ def test_a_newcomer_finds_a_gap_fills_it_and_sees_it_settled(page: Page) -> None
     expect(bench.cards.first).to_contain_text("criteria are met by the chart")
 
 
+def test_another_reason_for_the_same_outcome_is_marked(page: Page) -> None:
+    bench = Bench(page).open(GAP)
+
+    bench.replace("2026-06-30", "2026-07-30")
+    bench.fire()
+
+    expect(page.locator(".changes")).to_have_text(
+        re.compile(r"Changed since the last run\s*I\.C\.2 not documented as before, for another reason$")
+    )
+    expect(bench.criterion("I.C.2").get_by_text("Before:")).to_contain_text("2026-06-30")
+
+
 def test_what_did_not_change_is_not_marked(page: Page) -> None:
     bench = Bench(page).open(GAP)
 

@@ -1,9 +1,10 @@
 // The playground: picks, edits and fires; shows cards and why; marks what changed since the last run.
 import { asCurl, post, pretty } from "./calling.js";
 import { cardElement, prepare } from "./cards.js";
+import { changesElement } from "./changes.js";
 import { copy, counted, el } from "./elements.js";
 import { problemPanel } from "./problems.js";
-import { assessmentOf, badge, casesOf, keyOf, place, stagesElement, traceElement, traceOf, WORDS } from "./trace.js";
+import { assessmentOf, badge, casesOf, keyOf, place, stagesElement, traceElement, traceOf } from "./trace.js";
 
 const MOST_OPEN = 3; // orders whose cards are shown unfolded; of more, each is one line until it is asked for
 const part = (id) => document.getElementById(id);
@@ -183,7 +184,7 @@ function resultOf(answer, trace, now) {
   const reasons = trace.orders.filter((order) => order.because);
   const cases = casesOf(cards);
   return el("div", { class: "cases" },
-    changes(now),
+    run.last ? changesElement(run.last, now) : null,
     cards.length ? null : noCards(trace.orders),
     cases.length > MOST_OPEN ? overview(cards) : null,
     cases.map((one, at) => caseElement(one, trace, cases.length <= MOST_OPEN || at === 0)),
@@ -222,23 +223,6 @@ function caseElement({ held, cards }, trace, open) {
 function record(held) {
   const { records } = bench.dataset;
   return records ? el("p", { class: "quiet small" }, el("a", { href: `${records}?id=${encodeURIComponent(held.decisionId)}` }, "The record of this decision")) : null;
-}
-
-function changes(now) {
-  if (!run.last) return null;
-  const found = [];
-  for (const [key, held] of now) {
-    const before = run.last.get(key);
-    const title = held.policy?.id ?? held.elsewhere?.document;
-    if (!before) found.push([`${held.order}, ${title}: `, el("strong", {}, "new")]);
-    for (const one of held.criteria ?? []) {
-      const earlier = before?.criteria?.find((c) => c.id === one.id)?.outcome;
-      if (before && earlier !== one.outcome) found.push([el("strong", {}, one.id), ` ${WORDS[earlier] ?? "absent"} → `, badge(one.outcome)]);
-    }
-  }
-  for (const [key, held] of run.last) if (!now.has(key)) found.push([`${held.order}, ${held.policy?.id ?? held.elsewhere?.document}: `, el("strong", {}, "gone")]);
-  return el("div", { class: "panel changes", role: "status" },
-    found.length ? [el("strong", {}, "Changed since the last run"), el("ul", {}, found.map((one) => el("li", {}, one)))] : "Nothing changed since the last run.");
 }
 
 function showResource(reference, arrive) {

@@ -107,16 +107,17 @@ function criteriaStep(held, before, show) {
 }
 
 function criterion(one, earlier, before, show) {
-  const changed = before && earlier?.outcome !== one.outcome;
+  const changed = before && (earlier?.outcome !== one.outcome || earlier.reason !== one.reason);
   const marks = [one.assumed ? "assumed" : null, one.conflict ? "conflict" : null].filter(Boolean);
   return el("li", {}, el("details", { class: `criterion-row ${one.outcome}${changed ? " changed" : ""}`, "data-criterion": one.id, open: changed || one.outcome !== "met" },
     el("summary", {},
       el("span", { class: "letter" }, one.id), el("span", { class: "text" }, one.text),
       el("span", { class: "state" },
-        changed ? [el("s", { class: "quiet" }, el("span", { class: "unseen" }, "before: "), WORDS[earlier?.outcome] ?? "absent"), " "] : null,
+        changed && earlier?.outcome !== one.outcome ? [el("s", { class: "quiet" }, el("span", { class: "unseen" }, "before: "), WORDS[earlier?.outcome] ?? "absent"), " "] : null,
         badge(one.outcome), marks.map((mark) => [" ", el("span", { class: "badge" }, mark)]))),
     el("div", { class: "because" },
       el("p", { dir: "auto" }, one.reason),
+      changed && earlier ? el("p", { class: "quiet", dir: "auto" }, "Before: ", el("s", {}, earlier.reason)) : null,
       one.settledBy ? el("p", { class: "settle" }, el("strong", {}, "To settle it: "), one.settledBy) : null,
       evidence(one.evidence ?? [], show),
       one.assumptions?.length ? el("div", { class: "assumptions" }, el("p", { class: "quiet" }, "Assumed, since the policy does not say:"), list(one.assumptions)) : null)));
