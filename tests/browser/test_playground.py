@@ -290,6 +290,17 @@ def test_it_can_be_used_with_the_keyboard_alone(page: Page) -> None:
     expect(bench.cards.first.get_by_role("status")).to_have_text("Overridden; the service has the reason.")
 
 
+@pytest.mark.parametrize("viewport", [PHONE])
+def test_on_a_phone_the_answer_comes_to_sight(page: Page) -> None:
+    bench = Bench(page).open()
+    expect(page.locator("#answered")).not_to_be_in_viewport()
+
+    bench.fire(sample(GAP))
+
+    expect(page.get_by_role("heading", name="What the clinician sees, and why")).to_be_in_viewport()
+    expect(bench.cards.first).to_be_in_viewport()
+
+
 def test_the_editor_lets_the_keyboard_out_again(page: Page) -> None:
     bench = Bench(page).open(GAP)
     bench.content.focus()

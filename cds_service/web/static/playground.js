@@ -115,6 +115,8 @@ async function fire() {
     const request = await prepared();
     if (request !== null) await show(request, text);
     else say("");
+    part("samples").open = false; // whoever has fired edits next, and needs the room
+    comeToSight(part("answered"));
   } finally {
     run.firing = false;
     part("fire").removeAttribute("aria-busy");
@@ -135,6 +137,11 @@ async function show(request, text) {
   run.last = now;
   run.answered = text;
   say(text === editing.text() ? "" : "Edited since the last run.");
+}
+
+/** Bring the answer to sight where it stands below the editor, as on a phone; beside the editor it is in sight. */
+function comeToSight(section) {
+  if (section.getBoundingClientRect().top > innerHeight / 2) section.scrollIntoView({ block: "start" });
 }
 
 function token() {
