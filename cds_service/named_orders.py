@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,15 +27,16 @@ class Gathered(NamedTuple):
 def gather(request: HookRequest, reader: Reader | None) -> Gathered:
     """Return a request whose orders are there; one that sent them itself is returned as it is.
 
-    Only orders of types that a policy can be about are looked for. Raises NothingToGoOn (412) when none was sent and
-    there is nowhere to read them, and WrongPatient (400) when one is another patient's.
+    Only orders of types that a policy can be about are looked for. Raises NothingToGoOn (412) when no orders were sent,
+    not even none, and there is nowhere to read them, and WrongPatient (400) when one is another patient's.
     """
     if not request.named_orders:
         return Gathered(request)
     wanted = [(r, kind, name) for r in request.named_orders for kind, name in _parts(r) if kind in KINDS]
     found: dict[str, Resource | None] = {r: prefetch.find(request, r, kind) for r, kind, _ in wanted}
     absent = [reference for reference, order in found.items() if order is None]
-    if absent and len(absent) == len(found) and reader is None:
+    were_sent = any(prefetch.ORDER_KEYS[kind] in request.prefetch for _, kind, _ in wanted)
+    if absent and len(absent) == len(found) and reader is None and not were_sent:
         raise NothingToGoOn(_nothing(request), "prefetch")
     failed: list[NotRead] = []
     if reader is not None:
@@ -83,8 +84,8 @@ def _at(order: Resource, performer: str | None) -> Mapping[str, object]:
 
 
 def _nothing(request: HookRequest) -> str:
-    keys: Sequence[str] = prefetch.ORDER_KEYS
+    keys = ", ".join(prefetch.ORDER_KEYS.values())
     return (
         f"None of the orders that this {request.hook} names was sent; "
-        f"send them as prefetch ({', '.join(keys)}) or a FHIR server that this service may read."
+        f"send them as prefetch ({keys}) or a FHIR server that this service may read."
     )

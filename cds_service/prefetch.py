@@ -45,11 +45,15 @@ TEMPLATES: Mapping[str, str] = MappingProxyType(
 )
 """Prefetch key to FHIR query. Only primitive context tokens: every CDS Hooks version and client knows them."""
 
-ORDER_KEYS = ("medicationRequests", "serviceRequests", "deviceRequests")
-"""The keys of the records among which are the orders that a hook names."""
-_ORDERS: Mapping[str, str] = MappingProxyType(
-    {key: f"{key[0].upper()}{key[1:-1]}?patient={_PATIENT}" for key in ORDER_KEYS}
+ORDER_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "MedicationRequest": "medicationRequests",
+        "ServiceRequest": "serviceRequests",
+        "DeviceRequest": "deviceRequests",
+    }
 )
+"""The keys of the records among which are the orders that a hook names, by type."""
+_ORDERS: Mapping[str, str] = MappingProxyType({key: f"{kind}?patient={_PATIENT}" for kind, key in ORDER_KEYS.items()})
 
 MINIMAL = ("patient", "coverage")
 """The keys of what is looked at for every order that concerns a policy; the rest depends on the policy."""

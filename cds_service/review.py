@@ -30,7 +30,7 @@ from cds_service.routing import Elsewhere, Selected, Selection
 from cds_service.settings import PREFIX, Settings
 from cds_service.trace import NOBODY, Trace
 from cds_service.triage import triage
-from fhir_mappings import products, therapies
+from fhir_mappings import attestations, products, therapies
 from fhir_mappings.chart import Chart, Resource
 from fhir_mappings.extract import Record, facts, read_chart
 from fhir_mappings.facts import Facts, Order, Records
@@ -43,6 +43,8 @@ BESIDE_MONTHS = 12
 BESIDE_RECORDS: frozenset[Records] = frozenset({"procedures", "medication-requests", "medication-administrations"})
 JUDGING = 0.5
 """Seconds of an answer that no fetching may take: for judging and writing, on a busy machine."""
+ZONES = datetime.timedelta(days=1)
+"""How far ahead of this service's day it may already be where an answer was given."""
 
 
 def new_uuid() -> str:
@@ -192,9 +194,10 @@ def review(
             continue
         order = _fitting(order, record, services.library, day)
         found = facts(record, order, day)
-        ours = (a for a in found.attestations if canonical.is_served_at(a.questionnaire, services.settings.base_url))
+        base_url, last = services.settings.base_url, max(day, today) + ZONES
+        ours = [a for a in found.attestations if canonical.is_served_at(a.questionnaire, base_url)]
         centre = services.library.centres.standing(found.order, day)
-        found = replace(found, centre=centre, attestations=tuple(ours))
+        found = replace(found, centre=centre, attestations=tuple(attestations.until(last, ours)))
         trace.reached("facts")
         selections = _governing(order, record, services.library, day)
         trace.reached("routing")

@@ -149,10 +149,14 @@ def refusal(resource: Mapping[str, Any], where: str, path: str) -> WrongPatient:
     known = isinstance(kind, str) and kind.isascii() and kind.isalpha() and len(kind) <= 64
     named = f" ({kind}/{resource['id']})" if known and _may_be_told(resource) else ""
     return WrongPatient(
-        f"A {kind if known else 'resource'} in {where}{named} is about another patient than context.patientId; "
+        f"{_a(str(kind) if known else 'resource')} in {where}{named} is about another patient than context.patientId; "
         "a request may hold the data of one patient only.",
         path,
     )
+
+
+def _a(noun: str) -> str:
+    return f"{'An' if noun[0] in 'AEIOU' else 'A'} {noun}"
 
 
 def _may_be_told(resource: Mapping[str, Any]) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, NamedTuple
 
 from fhir_mappings.chart import Resource
-from fhir_mappings.dates import Moment, date_range, moment
+from fhir_mappings.dates import Moment, date_range, instant, moment
 from fhir_mappings.facts import Attestation, DateRange, Evidence, Unreadable
-from fhir_mappings.json_fields import items, number, objects, one_object, reference_to, target, text, token
+from fhir_mappings.json_fields import items, number, objects, one_object, reference_to, resolve, target, text, token
 from fhir_mappings.quantities import written
 from fhir_mappings.resources import MODIFIED, UNREAD_DATE, evidence, is_modified
 
@@ -50,6 +51,12 @@ def read(resource: Resource, questions: Collection[str] | None = None) -> Answer
     return Answers(found, quality=checked.quality)
 
 
+def until(last: date, given: Iterable[Attestation]) -> Iterator[Attestation]:
+    """Yield the answers; those of a day after ``last``, which has not come yet, without that day."""
+    for one in given:
+        yield replace(one, when=None) if one.when is not None and one.when.first > last else one
+
+
 class _Details(NamedTuple):
     """What the follow-ups of all questions say, by the question."""
 
@@ -60,6 +67,7 @@ class _Details(NamedTuple):
 def _attestations(resource: Resource, authored: Moment, questions: Collection[str] | None) -> Iterator[Attestation]:
     given = list(_items(resource))
     details = _details(given)
+    at = instant(resource.get("authored")) if authored.when else None
     author, questionnaire = _author(resource), text(resource.get("questionnaire"), LONGEST_CANONICAL)
     for item in given:
         question = text(item.get("linkId"))
@@ -72,7 +80,7 @@ def _attestations(resource: Resource, authored: Moment, questions: Collection[st
             shown = ", ".join(part for part in ("yes" if yes else "no", value, author and f"by {author}") if part)
             source = Evidence(reference_to(resource), text(item.get("text")), shown, authored.text)
             happened = details.days.get(question) if yes else None
-            yield Attestation(question, yes, source, authored.when, happened, questionnaire, author)
+            yield Attestation(question, yes, source, authored.when, at, happened, questionnaire, author)
 
 
 def _details(given: Collection[dict[str, Any]]) -> _Details:
@@ -96,8 +104,13 @@ def _number_of(answer: Mapping[str, Any]) -> str | None:
 
 
 def _author(resource: Resource) -> str | None:
+    """Return who answered as ``Type/id``, or the type alone: of one who is contained too, whose id says nothing."""
     author = one_object(resource.get("author"))
-    return text(target(author)) or text(author.get("type"))
+    written = text(target(author))
+    if written is None or not written.startswith(("#", "urn:")):
+        return written or text(author.get("type"))
+    contained = resolve(author, resource, {}) or {}
+    return text(contained.get("resourceType")) or text(author.get("type")) or written
 
 
 def _items(resource: Resource) -> Iterator[dict[str, Any]]:

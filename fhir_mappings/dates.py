@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -33,6 +33,15 @@ def _days(year: str, month: Any, day: Any) -> DateRange | None:
             return DateRange(first, first.replace(day=monthrange(first.year, first.month)[1]))
         return DateRange(date(int(year), 1, 1), date(int(year), 12, 31))
     except ValueError:
+        return None
+
+
+def instant(text: object) -> datetime | None:
+    """Return the moment of a FHIR dateTime or instant, in UTC; None when it states no time, or none in a zone."""
+    try:
+        found = datetime.fromisoformat(text.strip()) if isinstance(text, str) else None
+        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
 
 

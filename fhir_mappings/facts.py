@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
@@ -111,6 +111,9 @@ class Attestation:
     answer: bool
     evidence: Evidence
     when: DateRange | None = None
+    """When it was answered; None without a day, or for one that has not come yet (the evidence tells it)."""
+    at: datetime | None = None
+    """The moment, where time and zone are stated: it puts answers of one day in order."""
     happened: DateRange | None = None
     """The day that a follow-up gives for what is answered."""
     questionnaire: str | None = None

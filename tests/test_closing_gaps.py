@@ -19,6 +19,7 @@ from cds_service.bundle_request import request_from
 from cds_service.settings import Settings
 from tests import medplum
 from tests.answering import response
+from tests.cds_service.ehr import Ehr
 from tests.serving import ROOT
 
 SAMPLES = sorted((ROOT / "sample_bundles").glob("*.json"))
@@ -112,6 +113,22 @@ def test_every_gap_that_a_person_can_settle_is_settled_by_the_answers(
                 assert criterion["outcome"] == "met"
                 cited = [e["reference"] for e in criterion["evidence"]]
                 assert [r for r in cited if r.startswith("QuestionnaireResponse/answers-")]
+
+
+@pytest.mark.parametrize("status", ["completed", "amended", "in-progress"])
+def test_answers_that_the_ehr_only_holds_are_fetched_and_settle_the_gap(service: str, ehr: Ehr, status: str) -> None:
+    body, patient = gaps_of(ROOT / "sample_bundles/lantidra-one-hypoglycemia-event-only.json")
+    [before] = [card for card in sign(service, body) if gaps(card)]
+    given = response(questionnaire_of(before, service), patient, assessment(before)["asOf"], "held")
+    held = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": {**given, "status": status}}]}
+    ehr.has(f"QuestionnaireResponse?patient={patient}", held)
+    body["prefetch"].pop("questionnaireResponses", None)
+
+    cards = sign(service, {**body, "fhirServer": ehr.base})
+
+    assert [gaps(card) for card in cards if gaps(card)] == ([["I.C.2"]] if status == "in-progress" else [])
+    cited = [e["reference"] for c in assessment(cards[0])["criteria"] for e in c.get("evidence", [])]
+    assert ("QuestionnaireResponse/held" in cited) == (status != "in-progress")
 
 
 def test_the_answers_of_the_loop_are_valid_and_many(answers_given: list[dict[str, Any]]) -> None:

@@ -18,6 +18,8 @@ SDC_TEMP = "http://hl7.org/fhir/uv/sdc/CodeSystem/temp"
 LEAD = "What the chart does not document can be stated by a clinician:\n"
 LAUNCH = "/questionnaires/launch"
 """Where a SMART app launch of the form begins."""
+_ONLY_THERE = ("#", "urn:")
+"""How references begin that only the order itself, or the Bundle around it, can resolve."""
 
 
 def with_link(card: dict[str, Any], canonical: str, count: int, context: Context) -> dict[str, Any]:
@@ -98,16 +100,33 @@ def _task(
     if identity := text(order.get("id")):
         task["basedOn"] = [{"reference": f"{order['resourceType']}/{identity}"}]
     for member, source in (("encounter", "encounter"), ("owner", "requester")):
-        if isinstance(order.get(source), Mapping):
-            task[member] = copy.deepcopy(order[source])
+        if pointer := _pointer(order.get(source)):
+            task[member] = pointer
     return task
 
 
 def _patient(order: Resource, patient_id: str) -> dict[str, Any]:
     """Return the order's own reference to the patient; the patient of the request where it has none to resolve."""
-    subject = order.get("subject")
-    is_reference = isinstance(subject, Mapping) and text(subject.get("reference")) is not None
-    return copy.deepcopy(dict(subject)) if is_reference else {"reference": f"Patient/{patient_id}"}  # type: ignore[arg-type]
+    subject = _pointer(order.get("subject"))
+    return subject if subject and "reference" in subject else {"reference": f"Patient/{patient_id}"}
+
+
+def _pointer(reference: object) -> dict[str, Any] | None:
+    """Return a copy of an order's Reference that means the same in a resource of its own; None when nothing does.
+
+    What is contained in the order, or has only a place in the Bundle that it came in, cannot be pointed to from there.
+    """
+    if not isinstance(reference, Mapping):
+        return None
+    written = reference.get("reference")
+    if isinstance(written, str) and written.strip() and not written.startswith(_ONLY_THERE):
+        return copy.deepcopy(dict(reference))
+    kept = {
+        name: copy.deepcopy(reference[name])
+        for name, kind in (("type", str), ("identifier", Mapping), ("display", str))
+        if reference.get(name) and isinstance(reference[name], kind)
+    }
+    return kept if kept.keys() - {"type"} else None
 
 
 def _listed(questions: Sequence[Question]) -> list[str]:

@@ -29,7 +29,9 @@ def summary(therapy: str, payer: str, policy: str, assessment: Assessment) -> st
     missing = [r.label for r in assessment.results if r.outcome is Outcome.UNDOCUMENTED]
     lead = f"{therapy}, {payer} {policy}: "
     if not not_met and not missing:
-        return _cut(f"{lead}all {len(assessment.results)} criteria are met by the chart")
+        attested = sum(r.attested for r in assessment.results)
+        how = f", {attested} of them by attestation" if attested else " by the chart"
+        return _cut(f"{lead}all {len(assessment.results)} criteria are met{how}")
     if assessment.outcome is Outcome.MET:
         return _cut(f"{lead}met; one alternative is not documented")
     return _fit(lead, [("not met: ", not_met), ("not documented: ", missing)])

@@ -173,10 +173,13 @@ def _hint(covered: Covered, selection: Selected, assessment: Assessment) -> str 
 
 def _in_words(assessment: Assessment) -> str:
     """Return which criteria stand how, in our words, by letter and label."""
-    parts = []
+    parts: list[str] = []
     for outcome, lead in ((Outcome.NOT_MET, "not met"), (Outcome.UNDOCUMENTED, "not documented")):
         named = [f"{r.id} ({r.label})" for r in assessment.results if r.outcome is outcome]
         parts += [f"{lead}: {', '.join(named)}"] if named else []
+    attested = [f"{r.id} ({r.label})" for r in assessment.results if r.attested and r.outcome is Outcome.MET]
+    if attested:
+        parts = [*(parts or ["all criteria are met"]), f"met by attestation: {', '.join(attested)}"]
     return f"{assessment.document.id}: {'; '.join(parts) or 'all criteria are met by the chart'}."
 
 

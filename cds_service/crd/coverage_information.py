@@ -14,6 +14,7 @@ from typing import Any
 
 from cds_service.crd.assertion import Assertion, Reason
 from cds_service.crd.versions import TEMPORARY, Version, detail_system
+from cds_service.questionnaires.canonical import pointer
 from fhir_mappings.facts import Coding
 from fhir_mappings.systems import system_uri
 
@@ -41,11 +42,13 @@ def extension(assertion: Assertion, version: Version, server: str, today: date) 
 def identity(assertion: Assertion, stable: list[Any], server: str) -> str:
     """Return the id of an assertion: the same whenever the same is said of the same order for the same reasons.
 
-    It depends on no day and on no URL of this service. The order's id is unique on the EHR's server only.
+    It depends on no day and on no URL of this service. The order's id is unique on the EHR's server only. At its end it
+    names the questionnaire: Da Vinci DTR sends the id as the context of ``$questionnaire-package``.
     """
     questionnaire = (assertion.questionnaire or "").rpartition("/")[2]
     told = [server, assertion.order, assertion.coverage, *assertion.basis, questionnaire, stable]
-    return OURS + hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    named = OURS + hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    return f"{named}-{pointer(assertion.questionnaire)}" if assertion.questionnaire else named
 
 
 def identity_of(extension: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -41,7 +42,8 @@ def answers(name: str, document: PolicyDocument, facts: Facts, since: date | Non
 
 def _why_not(attestation: Attestation, question: Question, as_of: date, since: date | None) -> str | None:
     if attestation.when is None:
-        return "An answer without a date does not count."
+        stated = attestation.evidence.date
+        return f"An answer {f'of {stated}, a day to come,' if stated else 'without a date'} does not count."
     because = _because(attestation, attestation.when, question, as_of, since)
     return because and f"An answer of {day_in_words(attestation.when)} does not count: {because}."
 
@@ -74,12 +76,22 @@ def settled(finding: Finding, assumed: bool, found: Answers) -> tuple[Finding, b
         said = " ".join([finding.reason, *found.set_aside]) if is_open else finding.reason
         return replace(finding, reason=said), assumed
     evidence = in_order([*finding.evidence, *(a.evidence for a in latest)])
-    if len({a.answer for a in latest}) > 1:
+    last = _last(latest)
+    if len({a.answer for a in last}) > 1:
         reason = f"{finding.reason} Two attestations of one day ({newest}) disagree."
         if not is_open:
             return replace(finding, reason=f"{reason} The chart is followed.", evidence=evidence), False
         return Finding(Outcome.UNDOCUMENTED, reason, evidence, conflict=True), False
-    return _by(latest[0].answer, newest, replace(finding, evidence=evidence), is_open=is_open), False
+    found_last = _by(last[0].answer, newest, replace(finding, evidence=evidence), is_open=is_open)
+    if is_open and any(a.answer is not last[0].answer for a in latest):
+        found_last = replace(found_last, reason=f"{found_last.reason} An earlier answer of that day says otherwise.")
+    return found_last, False
+
+
+def _last(given: Sequence[Attestation]) -> list[Attestation]:
+    """Return the last of the answers of one day: all of them where one does not say at what time it was given."""
+    moments = [a.at for a in given if a.at is not None]
+    return list(given) if len(moments) < len(given) else [a for a in given if a.at == max(moments)]
 
 
 def _by(confirmed: bool, newest: date | None, finding: Finding, *, is_open: bool) -> Finding:

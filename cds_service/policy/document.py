@@ -290,6 +290,8 @@ class CriterionResult:
     conflict: bool = False
     assumptions: tuple[str, ...] = ()
     question: str | None = None
+    attested: bool = False
+    """Whether a person's answer settles it, not the chart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ def judge(
         finding, assumed = _exclusion(criterion, facts, silence)
     if finding.silent and finding.outcome is Outcome.UNDOCUMENTED:
         finding = replace(finding, reason=_with_missing(finding.reason, criterion, facts))
+    was_open = finding.outcome is Outcome.UNDOCUMENTED or assumed
     if criterion.question:
         finding, assumed = settled(finding, assumed, answers(criterion.question, document, facts, ready.first_day))
     return CriterionResult(
@@ -103,6 +104,7 @@ def judge(
         finding.conflict and finding.outcome is Outcome.UNDOCUMENTED,
         _assumptions(criterion, ready.assumptions, finding),
         criterion.question,
+        was_open and not assumed and finding.outcome is not Outcome.UNDOCUMENTED,
     )
 
 

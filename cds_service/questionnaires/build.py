@@ -41,7 +41,7 @@ _PURPOSE = (
     "What the chart does not document can be stated here. A completed answer settles the criterion that stands before "
     "its question; where the chart decides, the chart is followed. The words are not the payer's."
 )
-_PART = re.compile(r"(?P<whole>.+)\.part-(?P<bits>[0-9a-f]{1,32})")
+_PART = re.compile(rf"(?P<whole>.+){re.escape(canonical.PART)}(?P<bits>[0-9a-f]{{1,32}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def part_of(found: Edition, only: Collection[str] | None) -> str | None:
     bits = sum(1 << place for place, each in enumerate(found.questions) if each.question.id in only)
     if not bits:
         return None
-    return found.version if bits == (1 << len(found.questions)) - 1 else f"{found.version}.part-{bits:x}"
+    return found.version if bits == (1 << len(found.questions)) - 1 else f"{found.version}{canonical.PART}{bits:x}"
 
 
 def chosen(found: Edition, version: str | None) -> tuple[Asked, ...] | None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+
 from cds_service.policy.questions import questionnaire_id as questionnaire_id
+
+PART = ".part-"
+"""What stands in a version before the bits of the questions that a part holds."""
+_DIGITS = 8
+_POINTER = re.compile(rf"(?:.*-)?(?P<whole>[0-9a-f]{{{_DIGITS}}})(?:-(?P<bits>[0-9a-f]{{1,32}}))?")
 
 
 def url(base_url: str, policy_id: str, therapy: str) -> str:
@@ -21,3 +29,16 @@ def is_served_at(stated: str | None, base_url: str | None) -> bool:
     Without a public URL of its own (None) a service is reached by several, and the questionnaire's id decides alone.
     """
     return stated is None or base_url is None or stated.startswith(f"{base_url.rstrip('/')}/fhir/Questionnaire/")
+
+
+def pointer(stated: str) -> str:
+    """Return a short name of the questionnaire that a canonical URL with a version names, wherever it is served."""
+    whole, _, bits = stated.rpartition("/")[2].partition(PART)
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:_DIGITS]
+    return f"{digest}-{bits}" if bits else digest
+
+
+def pointed(text: str) -> tuple[str, str] | None:
+    """Return the name of a whole questionnaire, and the bits of a part of it, of the pointer that a text ends with."""
+    found = _POINTER.fullmatch(text)
+    return (found["whole"], found["bits"] or "") if found else None

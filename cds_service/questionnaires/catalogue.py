@@ -87,6 +87,19 @@ class Catalogue:
             return None
         return self.find(identity, day, version or None)
 
+    def by_pointer(self, text: str) -> Held | None:
+        """Return what the pointer names that a text ends with, as coverage information does with its id."""
+        found = canonical.pointed(text)
+        edition = self._pointed_at.get(found[0]) if found else None
+        if found is None or edition is None:
+            return None
+        version = f"{edition.version}{canonical.PART}{found[1]}" if found[1] else edition.version
+        return Held(edition, version) if chosen(edition, version) else None
+
+    @cached_property
+    def _pointed_at(self) -> Mapping[str, Edition]:
+        return {canonical.pointer(f"{name}|{e.version}"): e for name in self._named for e in self.editions(name)}
+
     def left_open(self, judged: Judged) -> Held | None:
         """Return the questions on what a decision left undocumented; None when no question settles any of it."""
         versions = self._library.versions(judged.policy)

@@ -9,16 +9,19 @@ from typing import Any
 
 from cds_service.errors import NotParameters, WrongPatient
 from cds_service.library import Library
+from cds_service.questionnaires.build import Edition
 from cds_service.questionnaires.catalogue import Catalogue, Held, Judged
 from cds_service.routing import Selected
 from fhir_mappings import orders
+from fhir_mappings.attestations import LONGEST_CANONICAL
 from fhir_mappings.chart import Chart, Resource
 from fhir_mappings.extract import read_chart
 from fhir_mappings.facts import Order
-from fhir_mappings.json_fields import one_object, reference_to, target
+from fhir_mappings.json_fields import objects, one_object, reference_to, target, text
 
 MOST = 50
 """Parameters that one call may have: more is no order of one patient."""
+_NOTHING_OPEN = "The context is no decision of this service that left a question open."
 _RESOURCES = ("coverage", "order", "referenced")
 _VALUES = {"questionnaire": "valueCanonical", "context": "valueString", "changedsince": "valueInstant"}
 
@@ -95,17 +98,22 @@ def _check(asked: Asked) -> None:
 
 @dataclass(slots=True)
 class Package:
-    """The questionnaires found, each once, and what could not be found."""
+    """The questionnaires found, each version once, and what could not be found."""
 
-    held: dict[str, Held] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def add(self, found: Held | None, problem: str) -> None:
-        """Keep a questionnaire, of several versions the first, or say what is the matter."""
+        """Keep a questionnaire that is asked for by name, or say what is the matter."""
         if found is None:
             self.problems.append(problem)
-        else:
-            self.held.setdefault(found.id, found)
+        elif all((one.id, one.version) != (found.id, found.version) for one in self.held):
+            self.held.append(found)
+
+    def add_unless_held(self, found: Held) -> None:
+        """Keep a questionnaire of an order, unless there is one of its policy and therapy already."""
+        if all(one.id != found.id for one in self.held):
+            self.held.append(found)
 
 
 def package(
@@ -127,16 +135,21 @@ def package(
         found.add(
             catalogue.by_canonical(stated, today, public_url), "A questionnaire asked for by its URL is not held here."
         )
-    for decision in asked.contexts:
-        judged = decided(decision)
-        if judged is None:
-            found.problems.append("The context is no decision of this service.")
-        else:
-            found.add(catalogue.left_open(judged), "The decision leaves nothing open that a question could settle.")
+    for context in asked.contexts:
+        found.add(_of_context(context, catalogue, decided), _NOTHING_OPEN)
     for held in _of_orders(asked, catalogue, library, today, found.problems):
-        found.held.setdefault(held.id, held)
-    bundles = [{"name": "PackageBundle", "resource": _bundle(h, base_url)} for h in found.held.values()]
+        found.add_unless_held(held)
+    bundles = [{"name": "PackageBundle", "resource": _bundle(h, base_url)} for h in found.held]
     return {"resourceType": "Parameters", "parameter": [*bundles, *_outcome(found.problems, bool(bundles))]}
+
+
+def _of_context(context: str, catalogue: Catalogue, decided: Callable[[str], Judged | None]) -> Held | None:
+    """Return what an assertion id of coverage information, or the id of a decision, left open."""
+    pointed = catalogue.by_pointer(context)
+    if pointed is not None:
+        return pointed
+    judged = decided(context)
+    return catalogue.left_open(judged) if judged else None
 
 
 def _of_orders(
@@ -158,7 +171,19 @@ def _of_orders(
         found = [e for s in selected if (e := catalogue.on(s.document, order.therapy, day))]
         if not found:
             problems.append("No policy here has questions about an order for a member of this coverage.")
-        yield from (Held(e, e.version) for e in found)
+        yield from (_open_part(e, resource, catalogue, day) for e in found)
+
+
+def _open_part(found: Edition, order: Resource, catalogue: Catalogue, day: datetime.date) -> Held:
+    """Return the part of an edition that the order's own coverage information asks for; without one, all of it."""
+    whole = Held(found, found.version)
+    for extension in objects(order.get("extension")):
+        for part in objects(extension.get("extension")):
+            stated = text(part.get("valueCanonical"), LONGEST_CANONICAL) if part.get("url") == "questionnaire" else None
+            held = catalogue.by_canonical(stated, day, None) if stated else None
+            if held is not None and (held.id, held.edition.version) == (whole.id, found.version):
+                return held
+    return whole
 
 
 def _bundle(held: Held, base_url: str) -> dict[str, Any]:

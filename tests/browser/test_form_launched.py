@@ -135,6 +135,19 @@ def test_a_launch_that_says_nothing_of_the_questions_is_explained(
     accessible(page)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_code_that_comes_with_another_state_is_not_used(
+    page: Page, watch: Watch, service: str, ehr: SmartEhr, *, kept: bool
+) -> None:
+    if kept:  # a session of this browser, which the forged answer must not be taken for
+        launched(page, watch, service, ehr)
+    asked = ehr.paths.count("/token")
+    forged = f"{service}/questionnaires/launched?code=stolen&state=guessed"
+    followed(page, watch, forged, "text=The EHR did not let this form in.")
+    assert ehr.paths.count("/token") == asked
+    assert ehr.saved == []
+
+
 def test_a_launch_by_a_stranger_leads_nowhere(page: Page, watch: Watch, service: str) -> None:
     watch.expect("403")
     page.goto(f"{service}/questionnaires/launch?iss=http%3A%2F%2F127.0.0.1%3A9%2Ffhir&launch=1")

@@ -172,6 +172,20 @@ def test_without_orders_and_without_a_server_there_is_nothing_to_go_on(hook: str
     assert error.value.status == 412
 
 
+@pytest.mark.parametrize("sent", [None, {"resourceType": "Bundle", "type": "searchset"}])
+def test_an_order_that_is_not_among_those_that_were_sent_is_told_on_a_card(sent: object) -> None:
+    body = named()
+    body["prefetch"]["medicationRequests"] = sent
+
+    found = answer(body)
+
+    assert found["cards"]
+    assert {card["summary"] for card in found["cards"]} == {
+        "An order could not be read: coverage criteria were not checked"
+    }
+    assert "systemActions" not in found
+
+
 def test_an_order_that_was_not_sent_beside_one_that_was_is_told(ehr: Ehr) -> None:
     body = named()
     body["context"]["dispatchedOrders"].append("MedicationRequest/absent")
@@ -225,7 +239,7 @@ def test_the_appointment_of_another_patient_is_refused(actors: list[str]) -> Non
     participants = [{"actor": {"reference": actor}, "status": "accepted"} for actor in actors]
     body = named(hook="appointment-book", appointments=appointments("ServiceRequest/s1", participant=participants))
 
-    with pytest.raises(WrongPatient):
+    with pytest.raises(WrongPatient, match=r"An Appointment in context\.appointments entry 1"):
         answer(body)
 
 

@@ -251,6 +251,32 @@ def test_an_open_question_is_offered_as_a_task_and_named_in_the_coverage_informa
     assert canonical in json.dumps(answer["systemActions"])
 
 
+@pytest.mark.parametrize(
+    ("authored", "outcome"),
+    [
+        ("2026-11-20T09:00:00Z", "met"),
+        ("2026-11-21T01:00:00+14:00", "met"),  # where it is tomorrow already
+        ("2026-11-22", "undocumented"),
+        ("2031-01-01T09:00:00Z", "undocumented"),
+    ],
+)
+def test_an_answer_of_a_day_to_come_settles_nothing(authored: str, outcome: str, services: review.Services) -> None:
+    body = sample("lantidra-one-hypoglycemia-event-only")
+    given = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "ahead",
+        "status": "completed",
+        "subject": {"reference": f"Patient/{body['context']['patientId']}"},
+        "authored": authored,
+        "item": [{"linkId": "repeated-severe-hypoglycemia", "answer": [{"valueBoolean": True}]}],
+    }
+    body["prefetch"]["questionnaireResponses"] = {"resourceType": "Bundle", "entry": [{"resource": given}]}
+    [card] = cards(body, services)
+    [criterion] = [c for c in assessment(card)["criteria"] if c["id"] == "I.C.2"]
+    assert criterion["outcome"] == outcome
+    assert ("a day to come" in criterion["reason"]) == (outcome == "undocumented")
+
+
 def test_no_task_is_offered_while_an_order_is_being_selected(services: review.Services) -> None:
     body = sample("lantidra-new-to-the-plan")
     body["hook"] = "order-select"

@@ -103,8 +103,8 @@ def test_a_deployment_may_ask_for_patient_and_coverage_only(edge_settings: Setti
     assert [list(service["prefetch"]) for service in services] == [
         ["patient", "coverage"],
         ["patient", "coverage"],
-        ["patient", "coverage", *prefetch.ORDER_KEYS],
-        ["patient", "coverage", *prefetch.ORDER_KEYS],
+        ["patient", "coverage", *prefetch.ORDER_KEYS.values()],
+        ["patient", "coverage", *prefetch.ORDER_KEYS.values()],
     ]
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LANTIDRA = "/fhir/Questionnaire/CP.MP.250-donislecel"
 CASGEVY = "/fhir/Questionnaire/WNC.CP.299-exagamglogene"
 PACKAGE = "/fhir/Questionnaire/$questionnaire-package"
+INFORMATION = "http://hl7.org/fhir/us/davinci-crd/StructureDefinition/ext-coverage-information"
 UNKNOWN = "4f6d0e2c-9f0c-4d53-8a7e-1f0a4f0f5d11"
 
 
@@ -43,6 +44,14 @@ def sample(name: str) -> dict[str, Any]:
 def decision(client: FlaskClient, name: str) -> str:
     found: str = client.post(SERVICE, json=sample(name)).get_json()["cards"][0]["uuid"]
     return found
+
+
+def signed(client: FlaskClient, name: str) -> tuple[dict[str, Any], str]:
+    """Return the first order of a sample with its coverage information, and the id of what is asserted there."""
+    order: dict[str, Any] = client.post(SERVICE, json=sample(name)).get_json()["systemActions"][0]["resource"]
+    [information] = [e for e in order["extension"] if e["url"] == INFORMATION]
+    [identity] = [p["valueString"] for p in information["extension"] if p["url"] == "coverage-assertion-id"]
+    return order, identity
 
 
 def letters(answer: TestResponse) -> list[str]:
@@ -218,6 +227,46 @@ class TestPackage:
         found, told = packaged(client, named, named, {"name": "changedsince", "valueInstant": "2026-01-01T00:00:00Z"})
         assert ([q["id"] for q in found], told) == (["WNC.CP.299-exagamglogene"], [])
 
+    def test_each_version_that_is_asked_for_by_name_is_there(self, client: FlaskClient) -> None:
+        whole = client.get(LANTIDRA).get_json()
+        versions = [whole["version"], f"{whole['version']}.part-4", f"{whole['version']}.part-1"]
+        named = [{"name": "questionnaire", "valueCanonical": f"{whole['url']}|{version}"} for version in versions]
+        found, told = packaged(client, *named, order())
+        assert ([q["version"] for q in found], told) == (versions, [])
+
+    def test_the_assertion_id_of_the_coverage_information_is_a_context_too(self, client: FlaskClient) -> None:
+        _, identity = signed(client, "lantidra-one-hypoglycemia-event-only")
+        found, told = packaged(client, {"name": "context", "valueString": identity})
+        assert ([[item["prefix"] for item in q["item"]] for q in found], told) == ([["I.C.2"]], [])
+
+        _, identity = signed(client, "lantidra-everything-documented")
+        assert packaged(client, {"name": "context", "valueString": identity}) == (
+            [],
+            ["The context is no decision of this service that left a question open."],
+        )
+
+    def test_an_order_with_its_coverage_information_leads_to_what_is_open_there(self, client: FlaskClient) -> None:
+        body = sample("lantidra-one-hypoglycemia-event-only")
+        changed, _ = signed(client, "lantidra-one-hypoglycemia-event-only")
+        coverage = [e["resource"] for e in body["prefetch"]["coverage"]["entry"]]
+        parameter = [
+            {"name": "coverage" if r["resourceType"] == "Coverage" else "referenced", "resource": r} for r in coverage
+        ]
+        sent = {"resourceType": "Parameters", "parameter": [*parameter, {"name": "order", "resource": changed}]}
+        [given] = client.post(PACKAGE, json=sent).get_json()["parameter"]
+        assert [item["prefix"] for item in given["resource"]["entry"][0]["resource"]["item"]] == ["I.C.2"]
+
+    @pytest.mark.parametrize(
+        "stated", [f"http://localhost{CASGEVY}", f"http://localhost{LANTIDRA}|1", "urn:x", 5, None, ["a"]]
+    )
+    def test_coverage_information_that_names_no_such_questionnaire_changes_nothing(
+        self, client: FlaskClient, stated: object
+    ) -> None:
+        inner = {"url": "questionnaire", "valueCanonical": stated}
+        [found], told = packaged(client, order(extension=[{"url": INFORMATION, "extension": [inner]}, 1]))
+        assert (found["id"], told) == ("CP.MP.250-donislecel", [])
+        assert ".part" not in found["version"]
+
     def test_what_cannot_be_found_is_told(self, client: FlaskClient) -> None:
         unknown = {"name": "questionnaire", "valueCanonical": "http://localhost/fhir/Questionnaire/none"}
         nothing = order(medicationCodeableConcept={"text": "Aspirin"})
@@ -225,7 +274,7 @@ class TestPackage:
         assert found == []
         assert told == [
             "A questionnaire asked for by its URL is not held here.",
-            "The context is no decision of this service.",
+            "The context is no decision of this service that left a question open.",
             "An order is for no therapy that a policy here is about.",
         ]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from fhir_mappings import attestations
 from fhir_mappings.attestations import Answers
-from fhir_mappings.dates import date_range
+from fhir_mappings.dates import date_range, instant
 from fhir_mappings.facts import Attestation, Evidence, Unreadable
 from fhir_mappings.resources import MODIFIED, UNREAD_DATE
 
@@ -29,8 +29,9 @@ def said(resource: dict[str, Any]) -> dict[str, bool]:
 
 def test_a_completed_response_gives_its_answers_with_their_evidence() -> None:
     evidence = Evidence("QuestionnaireResponse/q1", "Failed?", "yes", "2026-11-10")
-    when = date_range("2026-11-10")
-    assert attestations.read(response()) == Answers((Attestation("other-treatments-failed", True, evidence, when),))
+    when, at = date_range("2026-11-10"), instant(response()["authored"])
+    assert at is not None
+    assert attestations.read(response()) == Answers((Attestation("other-treatments-failed", True, evidence, when, at),))
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,24 @@ def test_who_answered_and_which_questionnaire_are_told() -> None:
     typed = attestations.read(response(author={"type": "Patient", "display": "A name"}))
     assert typed is not None
     assert typed.attestations[0].author == "Patient"
+
+
+@pytest.mark.parametrize(
+    ("author", "contained", "told"),
+    [
+        ({"reference": "#a"}, [{"resourceType": "Patient", "id": "a"}], "Patient"),
+        ({"reference": "#a"}, [{"resourceType": "Practitioner", "id": "a"}], "Practitioner"),
+        ({"reference": "#a", "type": "Device"}, [], "Device"),
+        ({"reference": "urn:uuid:3f2c1d74-6c1b-4a58-9d4e-0d9c5a3f7b10", "type": "Patient"}, [], "Patient"),
+        ({"reference": "#a"}, [], "#a"),
+    ],
+)
+def test_an_author_who_is_contained_is_told_by_the_type(
+    author: dict[str, Any], contained: list[dict[str, Any]], told: str
+) -> None:
+    answers = attestations.read(response(author=author, contained=contained))
+    assert answers is not None
+    assert answers.attestations[0].author == told
 
 
 @pytest.mark.parametrize(

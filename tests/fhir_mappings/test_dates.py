@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
 
-from fhir_mappings.dates import UNDATED, Moment, date_range, end, evidence_date, moment
+from fhir_mappings.dates import UNDATED, Moment, date_range, end, evidence_date, instant, moment
 from fhir_mappings.facts import DateRange
 
 from .examples import json_values
@@ -80,3 +80,19 @@ def test_a_range_cannot_end_before_it_begins() -> None:
 def test_any_json_has_a_moment_and_an_end(value: object) -> None:
     assert isinstance(moment(value), Moment)
     assert isinstance(end(value), Moment)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-02T09:30:00-05:00", datetime(2026, 11, 2, 14, 30, tzinfo=UTC)),
+        ("2026-11-02T09:30:00.5Z", datetime(2026, 11, 2, 9, 30, 0, 500_000, tzinfo=UTC)),
+        ("2026-11-02", None),
+        ("2026-11-02T09:30:00", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("yesterday", None),
+        (20261102, None),
+    ],
+)
+def test_a_moment_has_a_time_and_a_zone(text: object, expected: datetime | None) -> None:
+    assert instant(text) == expected

@@ -123,3 +123,21 @@ def test_without_a_reference_in_the_order_the_task_is_for_the_patient_of_the_req
     found = task({"resourceType": "ServiceRequest", "subject": subject})
     assert found["for"] == {"reference": "Patient/p1"}
     assert {"basedOn", "owner", "encounter"}.isdisjoint(found)
+
+
+@pytest.mark.parametrize(
+    "written", ["#p", "urn:uuid:3f2c1d74-6c1b-4a58-9d4e-0d9c5a3f7b10", "urn:oid:1.2.3", " ", 5, None]
+)
+def test_what_only_the_order_can_resolve_is_not_pointed_to_from_the_task(written: object) -> None:
+    pointer = {"reference": written}
+    made = task({**ORDER, "subject": pointer, "encounter": pointer, "requester": {**pointer, "display": "Dr. Sample"}})
+    Task.model_validate(made)
+    assert made["for"] == {"reference": "Patient/p1"}
+    assert made["owner"] == {"display": "Dr. Sample"}
+    assert "encounter" not in made
+
+
+def test_who_ordered_may_be_named_by_an_identifier() -> None:
+    requester = {"type": "Practitioner", "identifier": {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1"}}
+    assert task({**ORDER, "requester": requester})["owner"] == requester
+    assert "owner" not in task({**ORDER, "requester": {"type": "Practitioner"}})

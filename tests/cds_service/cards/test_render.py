@@ -307,6 +307,10 @@ class TestAssessed:
         assert rendered((met,))["summary"].endswith("all 1 criteria are met by the chart")
         assert rendered((met, open_))["summary"].endswith("met; one alternative is not documented")
 
+    def test_what_a_person_said_is_not_called_met_by_the_chart(self) -> None:
+        by_chart, by_answer = result("A", "a", Outcome.MET), result("B", "b", Outcome.MET, attested=True)
+        assert rendered((by_chart, by_answer))["summary"].endswith("all 2 criteria are met, 1 of them by attestation")
+
     def test_what_would_settle_it_stands_beside_gaps_only(self) -> None:
         card = rendered((result("A", "a", Outcome.MET), result("B", "b", Outcome.NOT_MET)), Outcome.NOT_MET)
         first, second = card["extension"]["coverage-cds.assessment"]["criteria"]

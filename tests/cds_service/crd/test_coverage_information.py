@@ -104,6 +104,9 @@ def test_once_the_questions_are_answered_nothing_is_asked_for_and_the_assertion_
     after = only(answer(body))
 
     assert told(after, "doc-needed") == told(after, "questionnaire") == []
+    assert told(after, "reason")[0] == {
+        "text": "WNC.CP.299: all criteria are met; met by attestation: I.C (qualified treatment centre)."
+    }
     assert identity_of(after) != identity_of(before)
 
 

@@ -18,6 +18,7 @@ from tests.cds_service.crd.asking import (
     CASGEVY,
     LANTIDRA,
     NAMES,
+    READY,
     TODAY,
     answer,
     captured,
@@ -179,6 +180,15 @@ def test_whatever_an_order_holds_is_kept(members: dict[str, Any], extensions: li
 
 
 def test_the_id_is_no_link_to_the_patient() -> None:
-    [information] = informations(answer(sample(CASGEVY)))
+    [information] = informations(answer(sample(READY)))
 
     assert re.fullmatch(r"coverage-cds-[0-9a-f]{32}", identity_of(information) or "")
+
+
+def test_the_id_fits_into_a_claim_and_ends_with_what_names_the_questionnaire() -> None:
+    [information] = informations(answer(sample(LANTIDRA)))
+
+    identity = identity_of(information) or ""
+
+    assert re.fullmatch(r"coverage-cds-[0-9a-f]{32}-[0-9a-f]{8}-4", identity)
+    assert len(identity) <= 80  # the K3 segment of an X12 837

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -45,7 +45,13 @@ def test_an_answer_that_may_lie_before_the_window_is_set_aside() -> None:
 
 
 def test_an_answer_without_a_date_is_set_aside() -> None:
-    assert why_not(when=None) == "An answer without a date does not count."
+    undated = answered("q", True, None)
+    assert read(undated) == Answers((), ("An answer without a date does not count.",))
+
+
+def test_an_answer_of_a_day_that_has_not_come_is_set_aside_and_the_day_is_told() -> None:
+    ahead = replace(answered("q", True, "2031-01-01"), when=None)
+    assert read(ahead) == Answers((), ("An answer of 2031-01-01, a day to come, does not count.",))
 
 
 def test_an_answer_about_an_earlier_label_is_set_aside() -> None:
@@ -111,3 +117,23 @@ def test_the_chart_wins_and_a_disagreement_shows_both(chart_says: Finding, yes: 
     assert found.outcome is chart_says.outcome
     assert [e.reference for e in found.evidence] == ["QuestionnaireResponse/q1"]
     assert ("says otherwise" in found.reason) == (yes != (chart_says.outcome is Outcome.MET))
+
+
+def at(hour: int, yes: bool, name: str) -> Attestation:
+    return replace(answered("q", yes, name=name), at=datetime(2026, 10, 20, hour, tzinfo=UTC))
+
+
+def test_of_two_answers_of_one_day_the_later_one_counts_and_the_earlier_one_is_told() -> None:
+    found, _ = settled(nothing("Nothing."), False, read(at(15, True, "right"), at(9, False, "slip")))
+    assert found.outcome is Outcome.MET
+    assert not found.conflict
+    assert found.reason == "Attested on 2026-10-20: confirmed. An earlier answer of that day says otherwise."
+    assert {e.reference for e in found.evidence} == {"QuestionnaireResponse/right", "QuestionnaireResponse/slip"}
+    same, _ = settled(nothing("Nothing."), False, read(at(15, True, "right"), at(9, True, "before")))
+    assert same.reason == "Attested on 2026-10-20: confirmed."
+
+
+@pytest.mark.parametrize("other", [at(15, False, "b"), replace(answered("q", False), at=None)])
+def test_two_answers_whose_order_cannot_be_told_are_a_conflict(other: Attestation) -> None:
+    found, _ = settled(nothing("Nothing."), False, read(at(15, True, "a"), other))
+    assert (found.outcome, found.conflict) == (Outcome.UNDOCUMENTED, True)

@@ -198,6 +198,14 @@ class TestAttestation:
         assert outcome(rule, chart()) == OPEN
         assert outcome(rule, chart(answers=[answered("ill", True)])) == MET
 
+    def test_what_an_answer_settles_is_told_from_what_the_chart_says(self) -> None:
+        assert judged(self.rule, chart(answers=[answered("ill", True)])).attested
+        assert judged(self.rule, chart(answers=[answered("ill", False)])).attested
+        assert not judged(self.rule, chart(answers=disagreeing("ill"))).attested
+        assert not judged(self.rule, chart(said("illness"), answers=[answered("ill", True)])).attested
+        assert not judged(self.rule, chart(said("illness"))).attested
+        assert not judged(self.rule, chart()).attested
+
 
 def disagreeing(question: str) -> Collection[Attestation]:
     return [answered(question, True, name="yes"), answered(question, False, name="no")]
