@@ -61,7 +61,10 @@ class TestTheList:
         assert "from 2027-01-01 not yet in force what it changed from 2023-02-01 to 2026-12-31 in force today" in text
 
     def test_a_library_without_policies_says_so(self, tmp_path: Path) -> None:
-        assert "holds no policy" in words(client(tmp_path, replace(LIBRARY, documents=())).get("/policies"))
+        browser = client(tmp_path, replace(LIBRARY, documents=()))
+
+        assert "holds no policy" in words(browser.get("/policies"))
+        assert "Policies in this library" not in words(browser.get("/policies/none"))
 
 
 class TestADocument:
