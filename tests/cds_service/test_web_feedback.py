@@ -167,6 +167,20 @@ def test_the_same_rules_for_bodies_hold_here(client: FlaskClient) -> None:
     assert client.post(URL, data=b" " * 100_001, content_type="application/json").status_code == 413
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_what_a_page_of_another_origin_can_send_unasked_is_not_taken(
+    client: FlaskClient, edge_settings: Settings, kind: str
+) -> None:
+    asked = {"Origin": "https://evil.example.org"}
+    preflight = asked | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+
+    sent = client.post(URL, data=json.dumps({"feedback": [entry()]}), content_type=kind, headers=asked)
+
+    assert sent.status_code == 415
+    assert stored(edge_settings) == []
+    assert "Access-Control-Allow-Origin" not in client.options(URL, headers=preflight).headers
+
+
 def test_the_same_feedback_five_times_is_one_row(client: FlaskClient, edge_settings: Settings) -> None:
     for _ in range(5):
         assert client.post(URL, json={"feedback": [entry(), accepted(), entry()]}).status_code == 200

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from tests.cds_service.security.signing import claims, jwks, signed
 from tests.cds_service.store.entries import PATIENT, card, decided, stored
 from tests.cds_service.test_web_authentication import CLIENTS
 from tests.conftest import NO_LIBRARY
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -128,6 +130,21 @@ class TestWithoutClients:
 
     def test_nothing_of_them_is_kept_on_the_way(self, alone: FlaskClient) -> None:
         assert alone.get("/decisions", environ_overrides=HERE).headers["Cache-Control"] == "no-store"
+
+    @pytest.mark.parametrize("path", [*PATHS, "/decisions/sign-in"])
+    @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+    def test_no_page_of_another_origin_may_read_or_send(self, alone: FlaskClient, path: str, method: str) -> None:
+        asked = {"Origin": "https://evil.example.org", "Access-Control-Request-Method": "POST"}
+
+        answer = alone.open(path, method=method, headers=asked, environ_overrides=HERE)
+
+        assert not [name for name in answer.headers.keys() if name.startswith("Access-Control")]  # noqa: SIM118
+
+    def test_no_page_shows_them_in_a_frame(self, alone: FlaskClient) -> None:
+        headers = alone.get("/decisions", environ_overrides=HERE).headers
+
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
     def test_they_can_be_switched_off(self, tmp_path: Path) -> None:
         off = application(tmp_path, decision_pages=False).test_client()
@@ -281,6 +298,19 @@ class TestSigningIn:
         shared.delete_cookie("coverage-cds-operator", path="/decisions")
 
         assert self.sign_in(shared, code) == 401
+
+    def test_a_code_counts_once_for_all_workers(self, shared: FlaskClient, tmp_path: Path, code: str) -> None:
+        other = application(tmp_path, clients=tmp_path / "clients.yaml").test_client()
+        start = threading.Barrier(2)
+
+        def at_once(browser: FlaskClient) -> int:
+            start.wait(PATIENCE)
+            return self.sign_in(browser, code)
+
+        with ThreadPoolExecutor(2) as pool:
+            statuses = sorted(pool.map(at_once, (shared, other)))
+
+        assert statuses == [303, 401]
 
     def test_a_session_does_not_count_through_a_proxy(self, shared: FlaskClient, code: str) -> None:
         assert self.sign_in(shared, code) == 303

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings
 from cds_service.store.engine import FILE, open_engine, url_of
 from cds_service.store.migrate import upgrade
 from tests.cds_service.store.entries import database, decided
+
+FULL = 2
+"""SQLite's number for an fsync with every commit; with less, a power cut may take what was acknowledged."""
 
 
 @pytest.fixture
@@ -34,6 +38,17 @@ def test_only_the_service_s_user_may_read_what_is_stored(tmp_path: Path) -> None
     assert {path.name for path in made} >= {FILE, f"{FILE}-wal", "record.key"}
     assert [path for path in made if path.stat().st_mode & 0o077] == []
     into.close()
+
+
+def test_sqlite_says_that_a_record_is_stored_once_it_is_on_the_disk(tmp_path: Path) -> None:
+    engine = open_engine(Settings.load(data_dir=tmp_path), writes=True)
+    with engine.connect() as connection:
+        told = {
+            name: connection.execute(text(f"pragma {name}")).scalar_one() for name in ("journal_mode", "synchronous")
+        }
+    engine.dispose()
+
+    assert told == {"journal_mode": "wal", "synchronous": FULL}
 
 
 def test_a_file_and_a_folder_that_are_there_keep_their_modes(tmp_path: Path) -> None:

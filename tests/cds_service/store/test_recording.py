@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,10 @@ from cds_service import create_app
 from cds_service.bundle_request import request_from
 from cds_service.cli import main
 from cds_service.settings import Settings
+from cds_service.store.migrate import upgrade
 from cds_service.store.records import facts_json, facts_of
 from fhir_mappings.facts import Attestation, Coding, DateRange, Evidence, Facts, Order, Quantity, Statement
+from tests.cds_service.store.entries import card, decided, stored
 from tests.serving import ROOT
 from tests.waiting import until
 
@@ -130,6 +133,39 @@ def test_a_decision_replayed_is_the_same(app: Flask) -> None:
     assert "the same under" in printed("decisions", "replay", card["uuid"])
 
 
+def test_a_decision_replayed_by_other_policies_is_told_what_they_say_differently(app: Flask, tmp_path: Path) -> None:
+    [card, *_] = asked(app, "lantidra-everything-documented")["cards"]
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    source = ROOT / "cds_service/policies/CP.MP.250_2025-10-01.yaml"
+    text = source.read_text(encoding="utf-8").replace("age_at_least: 18", "age_at_least: 80")
+    (folder / source.name).write_text(text.replace("printed: [18]", "printed: [80]"), encoding="utf-8")
+
+    told = printed("decisions", "replay", card["uuid"], "--policies", str(folder))
+
+    lines = [line.removeprefix(f"card {card['uuid']}: ") for line in told.splitlines() if card["uuid"] in line]
+    assert lines[0].startswith("CP.MP.250 from 2025-10-01 is revision ")
+    assert lines[1:] == ["I.A was met, is now not-met.", "the outcome was met, is now not-met."]
+    assert "the same under CP.MP.250" in printed("decisions", "replay", card["uuid"])
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        ("no-such-folder", "no-such-folder: there is no such file or folder"),
+        ("cds_service/policies/README.md", "README.md:4: this is not YAML"),
+    ],
+)
+def test_policies_to_replay_by_that_cannot_be_read_are_named(app: Flask, policies: str, said: str) -> None:
+    [card, *_] = asked(app)["cards"]
+
+    done = cli("decisions", "replay", card["uuid"], "--policies", str(ROOT / policies))
+
+    assert done.exit_code != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+
+
 def test_without_stored_facts_a_replay_says_so(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COVERAGE_CDS_STORE_FACTS", "no")
     made = create_app(Settings.load())
@@ -167,6 +203,19 @@ def test_nothing_of_a_patient_is_readable_in_the_files(app: Flask, data_dir: Pat
     ]
     assert shown
     assert not any(display.encode() in content for display in shown)
+
+
+def test_purge_deletes_what_is_older_than_six_years_and_nothing_younger(data_dir: Path) -> None:
+    settings = Settings.load()
+    upgrade(settings)
+    ages = (timedelta(days=6 * 366 + 1), timedelta(days=6 * 365 - 1), timedelta())
+    records = [decided(settings, card(), when=datetime.now(UTC) - age) for age in ages]
+    stored(settings, *records)
+
+    assert printed("decisions", "purge").startswith("1 records and 0 feedback entries")
+
+    assert [line.split()[0] for line in printed("decisions", "list").splitlines()] == [r.id for r in records[1:]]
+    assert "Every record is as it was written." in printed("decisions", "verify")
 
 
 def test_a_missing_record_and_an_old_database_are_one_clear_line(data_dir: Path) -> None:

@@ -55,6 +55,15 @@ def test_records_are_found_by_everything_that_is_known_of_them(settings: Setting
     assert ids(settings, policy="POL", outcome="met") == []
 
 
+def test_what_no_database_can_hold_is_found_nowhere_and_is_no_failure(settings: Settings) -> None:
+    stored(settings, decided(settings, card()))
+
+    for name in ("policy", "outcome", "therapy", "client", "patient", "id"):
+        assert ids(settings, **{name: "POL\0"}) == []
+    with reading.opened(settings) as connection:
+        assert search.whole(connection, keys(settings), settings, "\0") is None
+
+
 def test_a_patient_is_found_by_the_id_that_each_client_gave_under_every_key(embedded: Settings) -> None:
     old = decided(embedded, card(), client="Example EHR")
     stored(embedded, old)

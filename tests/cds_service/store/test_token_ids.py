@@ -1,17 +1,23 @@
 import multiprocessing
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, func, select
 
 from cds_service.errors import Unavailable
-from cds_service.security.replays import GRACE, SWEEP, SqlReplays, prepared
+from cds_service.security.replays import GRACE, SWEEP, PatientReplays, SqlReplays, prepared
 from cds_service.settings import Settings
 from cds_service.store.engine import open_engine
+from cds_service.store.migrate import upgrade
 from cds_service.store.tables import token_ids
+from cds_service.web import authentication
 from tests.cds_service.security.replaying import ROUNDS, accepted_of_a_race
+from tests.cds_service.store.conftest import emptied
 from tests.waiting import PATIENCE
 
 NOW = 1_790_000_000.0
@@ -62,6 +68,37 @@ def _try_all(settings: Settings, start: Barrier, found: "multiprocessing.SimpleQ
     start.wait(PATIENCE)
     found.put(sum(replays.accept(ISSUER, f"round {number}", NOW + 300) for number in range(ROUNDS)))
     engine.dispose()
+
+
+@pytest.fixture
+def _as_a_service_does(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let tokens be remembered as a service does, but with time for the database; close its connections."""
+    made: list[Engine] = []
+
+    def opened(settings: Settings, **options: Any) -> Engine:
+        made.append(open_engine(settings, **options))
+        return made[-1]
+
+    monkeypatch.setattr(authentication, "open_engine", opened)
+    monkeypatch.setattr(authentication, "PatientReplays", partial(PatientReplays, patience=PATIENCE))
+    yield
+    for engine in made:
+        engine.dispose()
+
+
+@pytest.mark.usefixtures("_as_a_service_does")
+def test_machines_that_share_a_database_accept_a_token_once_between_them(postgres_url: str, tmp_path: Path) -> None:
+    url = emptied(postgres_url)
+    machines = [Settings.load(data_dir=tmp_path / name, database_url=url) for name in ("one", "other")]
+    upgrade(machines[0])
+    one, other = (authentication.replays_of(machine, lambda: NOW) for machine in machines)
+
+    tokens = [str(uuid4()) for _ in range(5)]
+
+    assert [replays.accept(ISSUER, token, NOW + 300) for token in tokens for replays in (one, other)] == [
+        True,
+        False,
+    ] * 5
 
 
 def test_an_id_is_of_its_issuer_whatever_is_in_it(engine: Engine) -> None:
