@@ -32,12 +32,20 @@ def is_bundle(document: Mapping[str, Any]) -> bool:
 def request_from(bundle: Mapping[str, Any], hook_instance: str) -> dict[str, Any]:
     """Return the order-sign request for a Bundle.
 
-    Only what the Bundle holds is sent: a record that is not in it was not supplied. Raises UnusableInput when the
-    Bundle has no draft order or not exactly one Patient.
+    Only what the Bundle holds is sent: a record that is not in it was not supplied. An entry that cannot be read is
+    sent as it is, so that the answer names it. Raises UnusableInput when the Bundle's entries are no list, or it has
+    no draft order or not exactly one Patient.
     """
-    entries = bundle.get("entry")
-    resources = [e.get("resource") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
-    held = [r for r in resources if isinstance(r, dict) and isinstance(r.get("resourceType"), str)]
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list):
+        raise UnusableInput("the Bundle's entry is not a list; give a list of objects with a resource each.")
+    held, unread = [], {}
+    for number, entry in enumerate(entries):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
+            held.append(resource)
+        else:
+            unread[f"Bundle.entry[{number}]"] = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
     drafts = [r for r in held if r["resourceType"] in ORDERS and r.get("status") == "draft"]
     if not drafts:
         raise UnusableInput("the Bundle holds no order with status draft; give the order that is signed that status.")
@@ -53,7 +61,7 @@ def request_from(bundle: Mapping[str, Any], hook_instance: str) -> dict[str, Any
             **({"encounterId": encounter} if encounter else {}),
             "draftOrders": _bundle("collection", drafts),
         },
-        "prefetch": {"patient": patient, **_prefetch(rest)},
+        "prefetch": {"patient": patient, **_prefetch(rest), **unread},
     }
 
 

@@ -6,6 +6,7 @@ EHR reports (ask the FHIR server) or data; a Bundle with a next page is only a p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -36,6 +37,9 @@ KEY_OF: Mapping[Records, str] = MappingProxyType(
     }
 )
 """The prefetch key of each kind of record."""
+
+ENTRY = re.compile(r"Bundle\.entry\[\d{1,9}\]")
+"""The key under which an entry of a sample Bundle is sent that cannot be read: by its place in that Bundle."""
 
 _PATIENT = "{{context.patientId}}"
 
@@ -136,9 +140,9 @@ def _sent(request: HookRequest, intake: Intake) -> dict[Records, str | None]:
     # the Patient first: other resources may name it by its identifiers only
     for key, value in sorted(request.prefetch.items(), key=lambda sent: sent[0] != KEY_OF["patient"]):
         records = records_of_key.get(key)
-        types, problem = intake.take(
-            value, key if records else "prefetch", f"prefetch.{key}" if records else "prefetch"
-        )
+        # any other key is a stranger's text
+        name = key if records or ENTRY.fullmatch(key) else None
+        types, problem = intake.take(value, name or "prefetch", f"prefetch.{name}" if name else "prefetch")
         if records is None:
             _supplied_by_the_way(types, problem, others)
         elif types and TYPE_OF[records] not in types:

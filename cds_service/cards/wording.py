@@ -19,6 +19,7 @@ HEADINGS = {
     Outcome.MET: "Met",
 }
 ADVICE = "This compares the chart with the policy. It is advice; the payer decides."
+_ARTICLES = frozenset({"The", "An", "A"})
 DECEASED = "The patient is recorded as deceased."
 
 
@@ -38,7 +39,9 @@ def summary(therapy: str, payer: str, policy: str, assessment: Assessment) -> st
 
 def elsewhere_summary(therapy: str, document: str) -> str:
     """Return the summary of a card that only points to another document."""
-    return _cut(f"{therapy}: criteria not checked here; see {document}")
+    first, _, rest = document.partition(" ")
+    named = f"{first.lower()} {rest}" if first in _ARTICLES else document  # some are named by words, most by an id
+    return _cut(f"{therapy}: criteria not checked here; see {named}")
 
 
 def unchecked_summary(therapy: str, payer: str, policy: str) -> str:

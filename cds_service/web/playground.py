@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, current_app, make_response, render_template, request
 
 from cds_service import strict_json
 from cds_service.bundle_request import is_bundle, request_from
@@ -21,6 +21,9 @@ from cds_service.web import hooks, json_http, tracing
 
 FIRST = "lantidra-one-hypoglycemia-event-only"
 """The sample that the page proposes to a newcomer: one gap, which one changed date settles."""
+
+RECORDS = "decisions.listing"
+"""The endpoint at which a card's record is found, where this deployment shows records."""
 
 
 def blueprint(settings: Settings, *, needs_token: bool) -> Blueprint:
@@ -41,6 +44,7 @@ def blueprint(settings: Settings, *, needs_token: bool) -> Blueprint:
             needs_token=needs_token,
             base_url=(settings.base_url or request.url_root).rstrip("/"),
             service=hooks.SERVICE,
+            records=RECORDS if RECORDS in current_app.view_functions else None,
         )
         return make_response(html, 404 if chosen and chosen not in samples else 200)
 

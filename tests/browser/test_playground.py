@@ -44,6 +44,18 @@ def test_a_newcomer_finds_a_gap_fills_it_and_sees_it_settled(page: Page) -> None
     expect(bench.cards.first).to_contain_text("criteria are met by the chart")
 
 
+def test_another_reason_for_the_same_outcome_is_marked(page: Page) -> None:
+    bench = Bench(page).open(GAP)
+
+    bench.replace("2026-06-30", "2026-07-30")
+    bench.fire()
+
+    expect(page.locator(".changes")).to_have_text(
+        re.compile(r"Changed since the last run\s*I\.C\.2 not documented as before, for another reason$")
+    )
+    expect(bench.criterion("I.C.2").get_by_text("Before:")).to_contain_text("2026-06-30")
+
+
 def test_what_did_not_change_is_not_marked(page: Page) -> None:
     bench = Bench(page).open(GAP)
 
@@ -99,6 +111,26 @@ def test_a_link_to_a_sample_opens_it_and_going_back_leaves_it(page: Page) -> Non
 
     expect(Bench(page).criterion("I.C.2")).to_contain_text("not documented")
     expect(page.locator("#chosen")).to_contain_text(GAP)
+
+
+def test_cards_on_one_order_stand_together_and_lead_to_their_record(page: Page) -> None:
+    bench = Bench(page).open(GAP)
+
+    expect(bench.cards).to_have_count(2)
+    expect(page.locator(".case")).to_have_count(1)
+    expect(bench.cards.nth(1)).to_contain_text("1 open question can be answered in a form")
+    page.get_by_role("link", name="The record of this decision").click()
+
+    expect(page.get_by_role("table")).to_contain_text("Lantidra (donislecel-jujn) CP.MP.250")
+    expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_a_suggestion_stands_with_the_card_on_the_order_that_it_changes(page: Page) -> None:
+    bench = Bench(page).open("casgevy-unlisted-code-j3590")
+
+    case = page.locator(".case", has=bench.criterion("I.B.3"))
+
+    expect(case.get_by_role("button", name="Use J3392")).to_be_visible()
 
 
 def test_samples_are_found_by_any_word_of_theirs(page: Page) -> None:
@@ -256,6 +288,17 @@ def test_it_can_be_used_with_the_keyboard_alone(page: Page) -> None:
     page.keyboard.type("Documented on paper")
     key("Enter")
     expect(bench.cards.first.get_by_role("status")).to_have_text("Overridden; the service has the reason.")
+
+
+@pytest.mark.parametrize("viewport", [PHONE])
+def test_on_a_phone_the_answer_comes_to_sight(page: Page) -> None:
+    bench = Bench(page).open()
+    expect(page.locator("#answered")).not_to_be_in_viewport()
+
+    bench.fire(sample(GAP))
+
+    expect(page.get_by_role("heading", name="What the clinician sees, and why")).to_be_in_viewport()
+    expect(bench.cards.first).to_be_in_viewport()
 
 
 def test_the_editor_lets_the_keyboard_out_again(page: Page) -> None:

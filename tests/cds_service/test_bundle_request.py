@@ -1,12 +1,19 @@
-"""What a fired request brings of its prefetch, and to which FHIR server it leads."""
+"""What a sample Bundle becomes; what a fired request brings of its prefetch, and to which FHIR server it leads."""
 
 from __future__ import annotations
 
+import datetime
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cds_service.bundle_request import bringing
+from cds_service import hook_request, review
+from cds_service.bundle_request import bringing, request_from
+from cds_service.settings import Settings
+from tests.faults import library
+from tests.serving import ROOT
 
 ASKED = {"hook": "order-sign", "prefetch": {"patient": 1, "coverage": 2, "conditions": 3}}
 
@@ -33,3 +40,20 @@ def test_a_token_for_one_server_is_not_shown_to_another() -> None:
 
 def test_what_is_no_prefetch_is_sent_as_it_is() -> None:
     assert bringing("minimal", {"prefetch": [1]}, None) == {"prefetch": [1]}
+
+
+@pytest.mark.parametrize(
+    "entry", ["hello", 7, None, {"resource": "x"}, {"resource": {"id": "n"}}, {"fullUrl": "urn:x"}]
+)
+def test_an_entry_of_a_bundle_that_cannot_be_read_is_named_on_the_card_by_its_place(
+    tmp_path: Path, entry: object
+) -> None:
+    bundle = json.loads((ROOT / "sample_bundles/lantidra-everything-documented.json").read_text(encoding="utf-8"))
+    bundle["entry"].insert(3, entry)
+
+    asked = hook_request.read(request_from(bundle, "1f2c4f0e-6f0b-4d52-9f0c-0b7a20000001"), ("order-sign",))
+    (card,) = review.answer(
+        asked, review.Services(Settings.load(data_dir=tmp_path), library()), today=datetime.date(2026, 11, 20)
+    )["cards"]
+
+    assert "Bundle.entry[3]" in card["detail"]

@@ -134,7 +134,7 @@ class TestEvaluate:
             (b"[]", "-: this is neither a FHIR Bundle nor a CDS Hooks request: a JSON object is needed."),
             (b"{}", "-: "),
             (b'{"resourceType": "Bundle"}', "-: the Bundle holds no order with status draft"),
-            (b'{"resourceType": "Bundle", "entry": 7}', "-: the Bundle holds no order with status draft"),
+            (b'{"resourceType": "Bundle", "entry": 7}', "-: the Bundle's entry is not a list"),
             (
                 bundle({"resourceType": "MedicationRequest", "id": "o", "status": "draft"}).encode(),
                 "-: the Bundle holds 0 Patients with an id; one is needed.",

@@ -158,6 +158,16 @@ class TestSearch:
         assert page.status_code == 503
         assert "The records cannot be read" in words(page)
 
+    def test_many_cards_that_read_the_same_are_one_line_with_their_number(
+        self, browser: FlaskClient, settings: Settings
+    ) -> None:
+        stored(settings, decided(settings, card(), card(outcome="met"), card(), card()))
+
+        text = words(browser.get("/decisions"))
+
+        assert "3 \u00d7 undocumented a-therapy POL" in text
+        assert text.count("a-therapy POL") == 2
+
 
 class TestOneDecision:
     def test_it_shows_the_card_as_the_ehr_got_it(self, browser: FlaskClient, cards: dict[str, Any]) -> None:

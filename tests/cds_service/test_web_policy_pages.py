@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cds_service import create_app
-from cds_service.library import POLICIES, Library, load_library
+from cds_service.library import Library, load_library
 from cds_service.policy.document import PolicyDocument
 from cds_service.policy.outline import Outline, outline
 from cds_service.proof import proof_of
@@ -20,12 +20,12 @@ from cds_service.settings import Settings
 from cds_service.web import code_lists
 from fhir_mappings import codes
 from fhir_mappings.listings import ListedCode
+from tests import second_version
 from tests.cds_service.test_web_pages import LIBRARY, client, parsed, words
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-DLI = "CP.MP.101_2023-02-01.yaml"
 each_document = pytest.mark.parametrize("document", LIBRARY.documents, ids=lambda document: Path(document.file).stem)
 
 
@@ -43,15 +43,7 @@ def leaves(found: Outline) -> Iterator[str]:
 
 def analysts_folder(tmp_path: Path, *replacements: tuple[str, str]) -> Library:
     """Return a library with the shipped policy on donor lymphocytes and a second version of it, from 2027-01-01."""
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    text = (POLICIES / DLI).read_text(encoding="utf-8")
-    (folder / DLI).write_text(text, encoding="utf-8")
-    for old, new in (("{from: 2023-02-01}", "{from: 2027-01-01}"), *replacements):
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "CP.MP.101_2027-01-01.yaml").write_text(text, encoding="utf-8")
-    return load_library(folder)
+    return load_library(second_version.write(tmp_path / "policies", *replacements))
 
 
 class TestTheList:
@@ -69,7 +61,10 @@ class TestTheList:
         assert "from 2027-01-01 not yet in force what it changed from 2023-02-01 to 2026-12-31 in force today" in text
 
     def test_a_library_without_policies_says_so(self, tmp_path: Path) -> None:
-        assert "holds no policy" in words(client(tmp_path, replace(LIBRARY, documents=())).get("/policies"))
+        browser = client(tmp_path, replace(LIBRARY, documents=()))
+
+        assert "holds no policy" in words(browser.get("/policies"))
+        assert "Policies in this library" not in words(browser.get("/policies/none"))
 
 
 class TestADocument:
@@ -189,15 +184,8 @@ class TestItsCases:
 
 
 class TestDifferences:
-    CHANGES = (
-        ("The infusion follows an allogeneic", "The infusion comes after an allogeneic"),
-        ("within_days: 60", "within_days: 45"),
-        ("counts for 60 days., numbers: [60]", "counts for 45 days., numbers: [45]"),
-        ("  - The policy prints 02/23 as its last revision and no first day; 2023-02-01 is used.\n", ""),
-    )
-
     def test_what_a_new_version_changed_is_marked_word_by_word(self, tmp_path: Path) -> None:
-        page = client(tmp_path, analysts_folder(tmp_path, *self.CHANGES)).get("/policies/CP.MP.101/diff").text
+        page = client(tmp_path, analysts_folder(tmp_path, *second_version.CHANGES)).get("/policies/CP.MP.101/diff").text
 
         assert "<del>2023-02-01</del> <ins>2027-01-01</ins>" in page
         assert "<del>follows</del> <ins>comes after</ins>" in page
@@ -205,7 +193,7 @@ class TestDifferences:
         assert re.search(r">removed</span>.*<del>The policy prints 02/23", page, re.DOTALL)
 
     def test_both_versions_can_be_chosen_and_the_other_way_round(self, tmp_path: Path) -> None:
-        browser = client(tmp_path, analysts_folder(tmp_path, *self.CHANGES))
+        browser = client(tmp_path, analysts_folder(tmp_path, *second_version.CHANGES))
 
         page = browser.get("/policies/CP.MP.101/diff?from=2027-01-01&to=2023-02-01").text
 
@@ -220,7 +208,7 @@ class TestDifferences:
         assert "This is one and the same version." in words(same)
 
     def test_the_page_of_a_version_leads_to_what_it_changed(self, tmp_path: Path) -> None:
-        browser = client(tmp_path, analysts_folder(tmp_path, *self.CHANGES))
+        browser = client(tmp_path, analysts_folder(tmp_path, *second_version.CHANGES))
 
         page = parsed(browser.get("/policies/CP.MP.101?on=2027-02-01"))
 
@@ -254,3 +242,10 @@ def test_what_is_recognised_without_a_list_says_so() -> None:
 
     assert (found.count, found.groups) == (0, ())
     assert "no list of codes" in found.note
+
+
+def test_a_set_without_a_list_is_not_said_to_have_no_codes(browser: FlaskClient) -> None:
+    text = words(browser.get("/policies/CP.MP.250"))
+
+    assert "recognised without a list" in text
+    assert " 0 codes" not in text

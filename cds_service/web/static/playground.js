@@ -1,11 +1,12 @@
 // The playground: picks, edits and fires; shows cards and why; marks what changed since the last run.
 import { asCurl, post, pretty } from "./calling.js";
 import { cardElement, prepare } from "./cards.js";
+import { changesElement } from "./changes.js";
 import { copy, counted, el } from "./elements.js";
 import { problemPanel } from "./problems.js";
-import { assessmentOf, badge, keyOf, place, stagesElement, traceElement, traceOf, WORDS } from "./trace.js";
+import { assessmentOf, badge, casesOf, keyOf, place, stagesElement, traceElement, traceOf } from "./trace.js";
 
-const MOST_OPEN = 3; // cards that are shown unfolded; of more, each is one line until it is asked for
+const MOST_OPEN = 3; // orders whose cards are shown unfolded; of more, each is one line until it is asked for
 const part = (id) => document.getElementById(id);
 const bench = part("bench");
 const service = `${bench.dataset.base}${bench.dataset.service}`;
@@ -114,6 +115,8 @@ async function fire() {
     const request = await prepared();
     if (request !== null) await show(request, text);
     else say("");
+    part("samples").open = false; // whoever has fired edits next, and needs the room
+    comeToSight(part("answered"));
   } finally {
     run.firing = false;
     part("fire").removeAttribute("aria-busy");
@@ -134,6 +137,11 @@ async function show(request, text) {
   run.last = now;
   run.answered = text;
   say(text === editing.text() ? "" : "Edited since the last run.");
+}
+
+/** Bring the answer to sight where it stands below the editor, as on a phone; beside the editor it is in sight. */
+function comeToSight(section) {
+  if (section.getBoundingClientRect().top > innerHeight / 2) section.scrollIntoView({ block: "start" });
 }
 
 function token() {
@@ -181,11 +189,12 @@ function raw(title, text) {
 function resultOf(answer, trace, now) {
   const { cards, systemActions = [] } = answer.data;
   const reasons = trace.orders.filter((order) => order.because);
+  const cases = casesOf(cards);
   return el("div", { class: "cases" },
-    changes(now),
+    run.last ? changesElement(run.last, now) : null,
     cards.length ? null : noCards(trace.orders),
-    cards.length > MOST_OPEN ? overview(cards) : null,
-    cards.map((card, at) => caseOf(card, trace, cards.length <= MOST_OPEN || at === 0)),
+    cases.length > MOST_OPEN ? overview(cards) : null,
+    cases.map((one, at) => caseElement(one, trace, cases.length <= MOST_OPEN || at === 0)),
     systemActions.length ? el("details", { class: "panel" }, el("summary", {}, `${counted(systemActions.length, "change")} that the EHR makes without asking`),
       el("ul", {}, systemActions.map((action) => el("li", {}, action.description ?? `${action.type} ${action.resource?.resourceType}/${action.resource?.id}`)))) : null,
     cards.length && reasons.length ? el("details", { class: "panel" }, el("summary", {}, `${counted(reasons.length, "other order")} without a card`), ordersWithout(reasons)) : null,
@@ -199,7 +208,7 @@ function noCards(orders) {
 }
 
 function ordersWithout(orders) {
-  return el("ul", {}, orders.map((order) => el("li", {}, place(order.order, showResource), " ", (order.because ?? "").replace(/^No card: /, ""))));
+  return el("ul", {}, orders.map((order) => el("li", {}, place(order.order, showResource), ": ", (order.because ?? "").replace(/^No card: /, ""))));
 }
 
 function overview(cards) {
@@ -208,30 +217,19 @@ function overview(cards) {
   return el("p", { class: "overview" }, el("strong", {}, counted(cards.length, "card")), " ", counts);
 }
 
-function caseOf(card, trace, open) {
-  const held = assessmentOf(card);
+function caseElement({ held, cards }, trace, open) {
   const outcome = held?.outcome ?? (held?.elsewhere ? "elsewhere" : null);
-  const title = [held?.order ?? card.source?.label, held?.policy?.id ?? held?.elsewhere?.document].filter(Boolean).join(" · ");
+  const title = [held?.order ?? cards[0].source?.label, held?.policy?.id ?? held?.elsewhere?.document].filter(Boolean).join(" · ");
   return el("details", { class: "case", open },
     el("summary", {}, el("h3", { dir: "auto" }, title), outcome ? badge(outcome) : null),
-    el("div", { class: "pair" }, cardElement(card, { accept, override }), held?.criteria || held?.elsewhere ? traceElement(held, trace, run.last?.get(keyOf(held)), showResource) : null));
+    el("div", { class: "pair" },
+      el("div", { class: "told" }, cards.map((card) => cardElement(card, { accept, override })), held ? record(held) : null),
+      held?.criteria || held?.elsewhere ? traceElement(held, trace, run.last?.get(keyOf(held)), showResource) : null));
 }
 
-function changes(now) {
-  if (!run.last) return null;
-  const found = [];
-  for (const [key, held] of now) {
-    const before = run.last.get(key);
-    const title = held.policy?.id ?? held.elsewhere?.document;
-    if (!before) found.push([`${held.order}, ${title}: `, el("strong", {}, "new")]);
-    for (const one of held.criteria ?? []) {
-      const earlier = before?.criteria?.find((c) => c.id === one.id)?.outcome;
-      if (before && earlier !== one.outcome) found.push([el("strong", {}, one.id), ` ${WORDS[earlier] ?? "absent"} → `, badge(one.outcome)]);
-    }
-  }
-  for (const [key, held] of run.last) if (!now.has(key)) found.push([`${held.order}, ${held.policy?.id ?? held.elsewhere?.document}: `, el("strong", {}, "gone")]);
-  return el("div", { class: "panel changes", role: "status" },
-    found.length ? [el("strong", {}, "Changed since the last run"), el("ul", {}, found.map((one) => el("li", {}, one)))] : "Nothing changed since the last run.");
+function record(held) {
+  const { records } = bench.dataset;
+  return records ? el("p", { class: "quiet small" }, el("a", { href: `${records}?id=${encodeURIComponent(held.decisionId)}` }, "The record of this decision")) : null;
 }
 
 function showResource(reference, arrive) {
@@ -291,13 +289,14 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   pick(link.dataset.sample);
 });
-for (const name of ["dragover", "drop"]) {
+for (const name of ["dragover", "drop", "dragleave"]) {
   bench.addEventListener(name, (event) => {
-    const file = event.dataTransfer?.files[0];
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     event.stopPropagation();
-    if (name === "drop" && file) takeFile(file);
+    bench.classList.toggle("dropping", name === "dragover");
+    const file = name === "drop" ? event.dataTransfer.files[0] : null;
+    if (file) takeFile(file);
   }, true); // before the editor, which would insert the file where it is dropped
 }
 window.addEventListener("popstate", () => fromAddress());

@@ -13,6 +13,29 @@ export const traceOf = (answer) => answer.extension?.["coverage-cds.trace"] ?? {
 /** Return what one card is about, the same from run to run: the order, and the document that governs it. */
 export const keyOf = (held) => `${held.order}|${held.policy?.id ?? held.elsewhere?.document ?? ""}`;
 
+/**
+ * Return the cards by what they are about, in the order of the answer: one that holds an assessment, and the cards on
+ * the same order that come with it, such as the offer of a form.
+ */
+export function casesOf(cards) {
+  const cases = [];
+  for (const card of cards) {
+    const held = assessmentOf(card);
+    const last = cases.at(-1);
+    if (!held && last?.held && ordersOf(card).includes(last.held.order)) last.cards.push(card);
+    else cases.push({ held, cards: [card] });
+  }
+  return cases;
+}
+
+/** Return the orders that a card names: in the extension of Da Vinci CRD, as what a suggestion changes, or as what it serves. */
+function ordersOf(card) {
+  const named = (card.extension?.["davinci-crd.associated-resource"] ?? []).map((one) => one.reference ?? one);
+  const resources = (card.suggestions ?? []).flatMap(({ actions = [] }) => actions.map(({ resource }) => resource ?? {}));
+  const served = resources.flatMap(({ basedOn = [] }) => [basedOn].flat().map(({ reference }) => reference));
+  return [...named, ...served, ...resources.map(({ resourceType, id }) => `${resourceType}/${id}`)];
+}
+
 export const badge = (outcome) => el("span", { class: `badge ${outcome}` }, WORDS[outcome] ?? outcome);
 
 /** Return the trace of one card. `before` is the assessment of the same order and policy in the last run, if any. */
@@ -84,16 +107,17 @@ function criteriaStep(held, before, show) {
 }
 
 function criterion(one, earlier, before, show) {
-  const changed = before && earlier?.outcome !== one.outcome;
+  const changed = before && (earlier?.outcome !== one.outcome || earlier.reason !== one.reason);
   const marks = [one.assumed ? "assumed" : null, one.conflict ? "conflict" : null].filter(Boolean);
   return el("li", {}, el("details", { class: `criterion-row ${one.outcome}${changed ? " changed" : ""}`, "data-criterion": one.id, open: changed || one.outcome !== "met" },
     el("summary", {},
       el("span", { class: "letter" }, one.id), el("span", { class: "text" }, one.text),
       el("span", { class: "state" },
-        changed ? [el("s", { class: "quiet" }, el("span", { class: "unseen" }, "before: "), WORDS[earlier?.outcome] ?? "absent"), " "] : null,
+        changed && earlier?.outcome !== one.outcome ? [el("s", { class: "quiet" }, el("span", { class: "unseen" }, "before: "), WORDS[earlier?.outcome] ?? "absent"), " "] : null,
         badge(one.outcome), marks.map((mark) => [" ", el("span", { class: "badge" }, mark)]))),
     el("div", { class: "because" },
       el("p", { dir: "auto" }, one.reason),
+      changed && earlier ? el("p", { class: "quiet", dir: "auto" }, "Before: ", el("s", {}, earlier.reason)) : null,
       one.settledBy ? el("p", { class: "settle" }, el("strong", {}, "To settle it: "), one.settledBy) : null,
       evidence(one.evidence ?? [], show),
       one.assumptions?.length ? el("div", { class: "assumptions" }, el("p", { class: "quiet" }, "Assumed, since the policy does not say:"), list(one.assumptions)) : null)));

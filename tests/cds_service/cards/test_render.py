@@ -436,6 +436,18 @@ class TestOtherCards:
             assert CANARY not in card["summary"]
 
 
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ("The payer's own policy", "see the payer's own policy"),
+        ("An earlier version of POL", "see an earlier version of POL"),
+        ("Medicine Policy 42", "see Medicine Policy 42"),
+    ],
+)
+def test_a_document_that_is_named_by_words_is_part_of_the_sentence(document: str, named: str) -> None:
+    assert wording.elsewhere_summary("A therapy", document).endswith(named)
+
+
 def test_the_limit_of_a_summary_is_below_that_of_cds_hooks() -> None:
     assert wording.SUMMARY_LIMIT < 140
     assert len(wording.elsewhere_summary("x" * 100, "y" * 100)) < 140
