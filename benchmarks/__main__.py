@@ -132,6 +132,7 @@ def _two_workers(folder: str, plan: Plan, kind: bodies.Kind) -> dict[str, float]
     for workers in (1, 2):
         with servers.running(servers.service(f"service with {workers}", workers), folder) as own:
             requests = (load.request(own.kind.path, body) for body in kind.requests(9_000_000))
+            time.sleep(1)  # the second worker is up a moment after the first
             load.measure(own.port, requests, 16, plan.seconds / 2)
             speeds[workers] = load.measure(own.port, requests, 16, plan.seconds).speed
     return {"requests_per_second": round(speeds[2]), "of_one": round(speeds[2] / speeds[1], 2)}

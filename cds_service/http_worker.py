@@ -27,6 +27,10 @@ LAST_BYTE = 2.0
 """Seconds for which the end waits for a connection that has been silent so far."""
 WHOLE_REQUEST = 10.0
 """Seconds in which a request has to come whole, once its first byte has."""
+AFTER_YOU = 0.0001
+"""Seconds, for each connection that a worker has, for which it lets others take a new one first."""
+MOST_AFTER_YOU = 0.002
+"""Seconds that this comes to at most."""
 LEFT_OVER = 0.05
 """Seconds for what is still coming of a body that was not read, so that the client gets to see the answer."""
 
@@ -54,6 +58,12 @@ class Worker(ThreadWorker):
             listener.close()
         for conn in self.pending_conns:
             conn.timeout = time.monotonic() + LAST_BYTE
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection, unless a worker that has fewer takes it: where it is taken it stays, kept alive."""
+        if self.cfg.workers > 1:
+            time.sleep(min(self.nr_conns * AFTER_YOU, MOST_AFTER_YOU))
+        super().accept(listener)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Give a connection to a thread, a new one only when there is something to read."""

@@ -8,6 +8,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -62,6 +63,32 @@ def test_whichever_worker_is_asked_tells_the_counts_of_all(tmp_path: Path, body:
 
         assert {counts(url)[HOOK] for _ in range(10)} == {60}
         assert counts(url)["requests_in_work"] == 0
+
+
+def test_connections_that_are_kept_are_spread_over_the_workers(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "2") as (url, process), ExitStack() as stack:
+        until(lambda: len(children(process.pid)) == 2 and all(map(accepts, children(process.pid))))
+        kept = [stack.enter_context(requests.Session()) for _ in range(40)]
+        before = sockets(process.pid)
+        for session in kept:
+            assert session.get(f"{url}/healthz", timeout=PATIENCE).ok
+        taken = [now - then for now, then in zip(sockets(process.pid), before, strict=True)]
+
+    assert sum(taken) == 40
+    assert min(taken) >= 10
+
+
+def accepts(worker: int) -> bool:
+    """Whether a worker waits for connections already: it has something to wait with."""
+    return any(str(file.readlink()) == "anon_inode:[eventpoll]" for file in Path(f"/proc/{worker}/fd").iterdir())
+
+
+def sockets(parent: int) -> list[int]:
+    """Return how many sockets each worker of a server has open."""
+    return [
+        sum(str(file.readlink()).startswith("socket:") for file in Path(f"/proc/{worker}/fd").iterdir())
+        for worker in children(parent)
+    ]
 
 
 def test_what_a_worker_was_doing_when_it_died_is_no_longer_in_work(tmp_path: Path) -> None:
