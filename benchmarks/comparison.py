@@ -12,6 +12,7 @@ import orjson
 from benchmarks import bodies, load
 from benchmarks.servers import Running
 from benchmarks.tokens import Signer
+from cds_service.cards.assessment import assessment_of
 
 CONNECTIONS = (1, 8)
 AHEAD = 3000
@@ -78,7 +79,7 @@ class Comparison:
         """Make sure that the work is done while it is measured: as many assessments as the order has."""
         for name, server in self._servers.items():
             answer = load.post(server.port, next(self._requests(name, server, order, 1)))
-            found = sum("coverage-cds.assessment" in c.get("extension", {}) for c in orjson.loads(answer)["cards"])
+            found = sum(bool(assessment_of(card)) for card in orjson.loads(answer)["cards"])
             expected = order.cards if name.startswith("service") else 0
             assert found == expected, f"{name} answered {order.name} with {found} assessments"
 

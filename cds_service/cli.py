@@ -15,6 +15,7 @@ from rich.console import Console
 
 from cds_service import exact_json, hook_request, logs, review
 from cds_service.bundle_request import bringing, is_bundle, request_from
+from cds_service.cards.assessment import assessment_of
 from cds_service.checking import check_files
 from cds_service.errors import CoverageCdsError, UnusableInput
 from cds_service.hook_request import HOOKS
@@ -27,7 +28,7 @@ from cds_service.security import exposure
 from cds_service.security.clients import load_clients, summary
 from cds_service.settings import Settings
 from cds_service.store import commands
-from cds_service.terminal import ASSESSMENT, print_cards
+from cds_service.terminal import print_cards
 
 _DATE = click.DateTime(["%Y-%m-%d"])
 
@@ -87,9 +88,7 @@ def evaluate(files: tuple[str, ...], form: str, as_of: datetime.datetime | None)
         return
     for answer in answers:
         # a card that suggests another order assesses nothing itself
-        assessed = [
-            card["extension"][ASSESSMENT] for card in answer["cards"] if ASSESSMENT in card.get("extension", {})
-        ]
+        assessed = [held for card in answer["cards"] if (held := assessment_of(card))]
         shown = answer if form == "cards" else assessed
         click.echo(_json(shown))
 

@@ -11,7 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-ASSESSMENT = "coverage-cds.assessment"
+from cds_service.cards.assessment import assessment_of
+
 _MARKS = {"met": ("✓", "green"), "not-met": ("✗", "red"), "undocumented": ("?", "yellow")}
 _SORTED = ("not-met", "undocumented", "met")
 _ID_WIDTH = 10
@@ -35,7 +36,7 @@ def _only_offers_a_task(card: Mapping[str, Any]) -> bool:
 
 
 def _card(card: Mapping[str, Any]) -> RenderableType:
-    assessment = card.get("extension", {}).get(ASSESSMENT, {})
+    assessment = assessment_of(card)
     color = "yellow" if card.get("indicator") == "warning" else "green"
     parts: list[RenderableType] = [
         Text(str(card.get("summary", "")), style="bold"),

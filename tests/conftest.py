@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import hypothesis
 import pytest
-from werkzeug.serving import make_server
 
 from cds_service import create_app
 from cds_service.fhir_connections import Connections
@@ -23,6 +21,7 @@ from tests import medplum as medplum_server
 from tests import policy_letters
 from tests.cds_service.ehr import Ehr
 from tests.medplum import Medplum
+from tests.serving import on_a_socket
 from tests.waiting import PATIENCE
 
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -85,15 +84,8 @@ def client(edge: Flask) -> FlaskClient:
 @pytest.fixture
 def served(edge: Flask) -> Iterator[str]:
     """The URL of the same application on a socket."""
-    server = make_server("127.0.0.1", 0, edge, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with on_a_socket(edge) as url:
+        yield url
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,15 +7,20 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import requests
+from werkzeug.serving import make_server
 
 from tests.waiting import LONG, PATIENCE, until
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -45,6 +50,20 @@ def project_folder(folder: Path) -> Path:
     for name in ("sample_bundles", "cds_service", "fhir_mappings", "tests"):
         (folder / name).symlink_to(ROOT / name)
     return folder
+
+
+@contextmanager
+def on_a_socket(app: Flask, host: str = "127.0.0.1") -> Iterator[str]:
+    """Serve an application of this process and yield its URL."""
+    server = make_server(host, 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from fhir.resources.R4B.questionnaireresponse import QuestionnaireResponse
-from werkzeug.serving import make_server
 
 from cds_service import create_app
 from cds_service.bundle_request import request_from
@@ -20,7 +18,7 @@ from cds_service.settings import Settings
 from tests import medplum
 from tests.answering import response
 from tests.cds_service.ehr import Ehr
-from tests.serving import ROOT
+from tests.serving import ROOT, on_a_socket
 
 SAMPLES = sorted((ROOT / "sample_bundles").glob("*.json"))
 SERVICE = "/cds-services/coverage-criteria"
@@ -36,16 +34,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         commit_wait=2,
     )
     app = create_app(settings)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-        app.extensions["recorder"].close()
+    with on_a_socket(app) as url:
+        yield url
+    app.extensions["recorder"].close()
 
 
 def sign(service: str, body: dict[str, Any]) -> list[dict[str, Any]]:

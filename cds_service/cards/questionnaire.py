@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cds_service.cards.assessment import assessment_of
 from cds_service.cards.render import Context
 from cds_service.policy.document import Question
 from cds_service.questionnaires.left_open import LeftOpen
@@ -49,7 +50,7 @@ def task_offered(
     context: Context,
 ) -> dict[str, Any]:
     """Return the card that offers a Task to complete the questionnaire on what an assessment left open."""
-    held = card["extension"]["coverage-cds.assessment"]
+    held = assessment_of(card)
     payer, count = card["source"]["label"], len(asked.questions)
     about = context.about(held["order"])
     lead = f"{context.therapy_name(held['therapy'])}, {held['policy']['id']}"

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cds_service.cards import wording
+from cds_service.cards.assessment import ASSESSMENT
 from cds_service.cards.plain import code_span, evidence_json, plain
 from cds_service.policy.document import Assessment, CriterionResult, PolicyDocument
 from cds_service.policy.outcome import Outcome
@@ -157,7 +158,7 @@ def _card(
         "source": context.source(label, "guideline"),
         **without_empty({"overrideReasons": [dict(reason) for reason in context.override_reasons]}),
         "extension": {
-            "coverage-cds.assessment": without_empty({"decisionId": identity, **extension}),
+            ASSESSMENT: without_empty({"decisionId": identity, **extension}),
             **context.about(extension["order"]),
         },
     }

@@ -16,13 +16,13 @@ import orjson
 from pydantic import TypeAdapter
 
 from cds_service import exact_json
+from cds_service.cards.assessment import assessment_of
 from cds_service.crd.coverage_information import identity_of
 from cds_service.decision import Decision
 from cds_service.store.keys import Key
 from fhir_mappings.facts import Facts
 from fhir_mappings.json_fields import reference_to
 
-ASSESSMENT = "coverage-cds.assessment"
 LONGEST_CARD_ID = 64
 _PATIENT = re.compile(r"Patient/[A-Za-z0-9.\-]+")
 _ACTION = "system action"
@@ -188,7 +188,7 @@ def _secret(card: Mapping[str, Any], decision: Decision | None, *, store_facts: 
 
 def _assessed(card: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the record says of a card in plain text: ids, outcomes and references, never texts of the EHR."""
-    held = card.get("extension", {}).get(ASSESSMENT, {})
+    held = assessment_of(card)
     policy = held.get("policy")
     found = {
         "uuid": card.get("uuid", ""),

@@ -12,6 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, make_response, render_template, request
 
 from cds_service import fhir_client
+from cds_service.cards.assessment import assessment_of
 from cds_service.cards.questionnaire import LAUNCH
 from cds_service.deadline import Deadline
 from cds_service.errors import CouldNotRetrieve, NotFound, NotParameters
@@ -114,7 +115,7 @@ def _text(asked: object, name: str) -> str:
 
 def _chart(held: Shown, found: Held) -> dict[str, Any]:
     """Return what the card said of each criterion, for the questions asked and for those that need no answer."""
-    criteria = held.card["extension"]["coverage-cds.assessment"]["criteria"]
+    criteria = assessment_of(held.card)["criteria"]
     asked = {item["linkId"] for item in found.resource("")["item"]}
     told = [
         {

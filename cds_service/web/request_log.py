@@ -11,6 +11,7 @@ from uuid import uuid4
 from flask import Flask, Response, g, request
 
 from cds_service import logs
+from cds_service.cards.assessment import assessment_of
 from cds_service.logs import log
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -96,7 +97,7 @@ def _log(facts: dict[str, Any]) -> None:
 
 def _outcome(card: Mapping[str, Any]) -> str | None:
     """Return ``policy: outcome`` of a card that assesses; a document that governs elsewhere is no policy of ours."""
-    held = card.get("extension", {}).get("coverage-cds.assessment", {})
+    held = assessment_of(card)
     if "policy" in held:
         return f"{held['policy']['id']}: {held['outcome']}"
     return "none: elsewhere" if "elsewhere" in held else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-ASSESSMENT = "coverage-cds.assessment"
+from cds_service.cards.assessment import ASSESSMENT
+
 PATIENT = {"resourceType": "Patient", "id": "p1", "birthDate": "1980-02-03"}
 
 

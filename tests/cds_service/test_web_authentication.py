@@ -11,15 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from cds_service import create_app
 from cds_service.errors import SettingsError
@@ -29,7 +27,7 @@ from tests.cds_service.examples import hook_body
 from tests.cds_service.security.bad_tokens import bad_tokens
 from tests.cds_service.security.signing import claims, jwks, signed
 from tests.conftest import NO_LIBRARY
-from tests.serving import serving
+from tests.serving import on_a_socket, serving
 from tests.under_load import children
 from tests.waiting import PATIENCE, until
 
@@ -75,19 +73,6 @@ def send(url: str, token: str | None = None, body: object = None, **headers: str
         return Answer(response.status, {n: v for n, v in response.getheaders() if n not in dropped}, response.read())
     finally:
         connection.close()
-
-
-@contextmanager
-def on_a_socket(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

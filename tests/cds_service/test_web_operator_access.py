@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
-from werkzeug.serving import make_server
 
 from cds_service import create_app
 from cds_service.cli import main
@@ -23,6 +22,7 @@ from tests.cds_service.security.signing import claims, jwks, signed
 from tests.cds_service.store.entries import PATIENT, card, decided, stored
 from tests.cds_service.test_web_authentication import CLIENTS
 from tests.conftest import NO_LIBRARY
+from tests.serving import on_a_socket
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
@@ -155,15 +155,8 @@ class TestWithoutClients:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """The URL of a service without clients on a socket of every address of this machine."""
-    server = make_server("0.0.0.0", 0, application(tmp_path), threaded=True)  # noqa: S104 - that is what is tested
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with on_a_socket(application(tmp_path), "0.0.0.0") as url:  # noqa: S104 - that is what is tested
+        yield url
 
 
 def status(url: str, address: str = "127.0.0.1", **headers: str) -> int:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 
-from cds_service.terminal import ASSESSMENT
+from cds_service.cards.assessment import assessment_of
 from tests.deploy import dockerfile
 from tests.serving import ROOT, environment, free_port
 from tests.waiting import LONG, PATIENCE, until
@@ -178,7 +178,7 @@ def test_an_order_is_answered_as_from_the_source_tree_and_recorded(installed: In
     shutil.copy(SAMPLE, sample)
     request = json.loads(installed.run("coverage-cds", "request", str(sample)))
     answer = requests.post(f"{served}/cds-services/coverage-criteria", json=request, timeout=PATIENCE)
-    told = [said for card in answer.json()["cards"] if (said := card.get("extension", {}).get(ASSESSMENT))]
+    told = [said for card in answer.json()["cards"] if (said := assessment_of(card))]
 
     assert [(one["policy"]["id"], one["outcome"]) for one in told] == [("CP.MP.250", "undocumented")]
     listed = installed.run("coverage-cds", "decisions", "list")

@@ -17,9 +17,9 @@ import crossplane
 import pytest
 
 from cds_service import create_app
+from cds_service.cards.assessment import assessment_of
 from cds_service.server import KEEP_ALIVE
 from cds_service.settings import Settings
-from cds_service.terminal import ASSESSMENT
 from tests.cds_service.security.signing import claims, jwks, signed
 from tests.deploy.proxy import CONFIGURATION, NAME, PUBLIC, Answer, Proxy, in_front_of, needs_nginx
 from tests.serving import ROOT, run, serving
@@ -137,7 +137,7 @@ class TestRunning:
     def test_an_order_with_a_token_for_the_public_url_gets_its_card(self, proxy: Proxy, order: bytes) -> None:
         answer = sent(proxy, order)
         cards = json.loads(answer.body)["cards"]
-        told = [said for card in cards if (said := card.get("extension", {}).get(ASSESSMENT))]
+        told = [said for card in cards if (said := assessment_of(card))]
 
         assert answer.status == 200
         assert [one["outcome"] for one in told] == ["undocumented"]

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from cds_service import hook_request, review
 from cds_service.bundle_request import request_from
 from cds_service.cards import render, wording
+from cds_service.cards.assessment import ASSESSMENT
 from cds_service.cards.render import Context
 from cds_service.errors import RequestError
 from cds_service.policy.document import Assessment, CriterionResult
@@ -27,7 +28,6 @@ from cds_service.settings import Settings
 from fhir_mappings.facts import Evidence, Unreadable
 from tests.cds_service.cards.reading import code_spans, empty_members, kinds, members, outside_code_spans
 from tests.cds_service.cards.test_plain import HOSTILE
-from tests.cds_service.examples import ASSESSMENT
 from tests.cds_service.policy.charts import chart, ordered
 from tests.cds_service.policy.documents import criterion, policy
 

@@ -20,6 +20,7 @@ import pytest
 
 from cds_service import create_app, hook_request, prefetch, review
 from cds_service.bundle_request import request_from
+from cds_service.cards.assessment import assessment_of
 from cds_service.deadline import Deadline
 from cds_service.errors import NothingToGoOn
 from cds_service.fhir_client import FhirReader
@@ -209,7 +210,7 @@ class TestAnswer:
 
         # Fetching may take 3 s of the 4.5 s, on a server that is not on the same machine.
         assert ends_by(4.5, answer)
-        judged = [told for card in cards if (told := card.get("extension", {}).get("coverage-cds.assessment"))]
+        judged = [told for card in cards if (told := assessment_of(card))]
         assert judged[-1]["policy"]["payer"] == "Centene"
 
 
