@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from cds_service.circuit_breaker import Breakers
 from cds_service.library import Library
 from cds_service.security import outbound
 from cds_service.security.outbound import Origin
+from cds_service.worker_counts import SharedCounts
 
 UNREGISTERED = "loopback"
 """Stands for every server that is not registered: while none is, those on loopback are read."""
@@ -156,7 +156,7 @@ class Metrics:
         if self._shared is None:
             registry.register(self._counted)
         else:
-            MultiProcessCollector(registry, self._shared)
+            registry.register(SharedCounts(self._shared))
         registry.register(_States(self._library, journal))
         encode, content_type = prometheus_client.exposition.choose_encoder(accept)
         return encode(registry), content_type

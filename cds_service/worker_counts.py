@@ -9,8 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import multiprocess, values
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client looks for the folder."""
@@ -47,3 +54,25 @@ class WorkerCounts:
     def _here(self) -> int:
         # The parent is no worker, but what it makes before forking has to have some file.
         return 0 if os.getpid() == self._parent else self._place
+
+
+class SharedCounts(Collector):
+    """What all workers of a server have counted in its folder."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the sums over all workers."""
+        # prometheus-client makes a file and then gives it its size; in between its own collector fails on it
+        begun = [str(file) for file in self._folder.glob("*.db") if _size(file)]
+        merged: Iterable[Metric] = multiprocess.MultiProcessCollector.merge(begun)
+        return merged
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        # what a worker that has ended was doing is forgotten meanwhile
+        return 0

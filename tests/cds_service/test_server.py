@@ -65,6 +65,18 @@ def test_whichever_worker_is_asked_tells_the_counts_of_all(tmp_path: Path, body:
         assert counts(url)["requests_in_work"] == 0
 
 
+def test_counts_are_read_while_a_worker_is_only_beginning_to_count(tmp_path: Path, temporary: Path) -> None:
+    with serving(tmp_path) as (url, _):
+        [folder] = temporary.glob("coverage-cds-metrics-*")
+        for begun in ("counter_9.db", "gauge_livesum_9.db", "histogram_9.db"):
+            (folder / begun).touch()
+
+        answer = requests.get(f"{url}/metrics", timeout=PATIENCE)
+
+        assert answer.status_code == 200
+        assert prometheus.samples(answer.text)["requests_in_work"] == 0
+
+
 def test_connections_that_are_kept_are_spread_over_the_workers(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as (url, process), ExitStack() as stack:
         until(lambda: len(children(process.pid)) == 2 and all(map(accepts, children(process.pid))))
