@@ -9,7 +9,16 @@ from types import MappingProxyType
 
 from fhir_mappings import attestations, coverage, facilities, patient, reasons
 from fhir_mappings.chart import Chart
-from fhir_mappings.facts import Attestation, Facts, Insurance, Order, Records, Statement, Unreadable
+from fhir_mappings.facts import (
+    Attestation,
+    Facts,
+    Insurance,
+    Order,
+    Records,
+    Statement,
+    StatementIndex,
+    Unreadable,
+)
 from fhir_mappings.json_fields import Lookup
 from fhir_mappings.walk import Found, lookup_of, walk
 
@@ -31,6 +40,29 @@ class Record:
     """The resources that orders refer to: their reasons and facilities."""
     encounter: str | None = None
     """The reference to the encounter in which the orders are written."""
+    _days: dict[date, _Day] = field(default_factory=dict, repr=False, compare=False)
+
+    def on(self, day: date) -> _Day:
+        """Return what the record says on a day: made once, as orders of one request mostly are for the same."""
+        found = self._days.get(day)
+        if found is None:
+            found = self._days[day] = _Day(self.statements, day)
+        return found
+
+
+class _Day:
+    """The statements of a record as they stand on one day."""
+
+    def __init__(self, statements: Iterable[Statement], day: date) -> None:
+        self.index = StatementIndex.of(tuple(_on(statement, day) for statement in statements))
+        self._by_reference: dict[str, list[Statement]] = {}
+        for statement in self.index.statements:
+            self._by_reference.setdefault(statement.evidence.reference, []).append(statement)
+
+    def beside(self, order: Order) -> StatementIndex:
+        """Return all statements but those that are the order itself."""
+        same = self._by_reference.get(order.reference, ())
+        return self.index.without([statement for statement in same if _is_of(statement, order)])
 
 
 def read_chart(chart: Chart, questions: Collection[str] | None = None) -> Record:
@@ -88,6 +120,7 @@ def facts(record: Record, order: Order, as_of: date) -> Facts:
     quality = tuple(note for note in record.quality if note.reference != order.reference)
     if doubt is not None and record.person.evidence is not None:
         quality += (Unreadable(record.person.evidence.reference, doubt),)
+    beside = record.on(as_of).beside(order)
     return Facts(
         as_of=as_of,
         order=order,
@@ -95,19 +128,18 @@ def facts(record: Record, order: Order, as_of: date) -> Facts:
         female=record.person.female,
         deceased=patient.is_deceased(record.person, as_of),
         patient=record.person.evidence,
-        statements=tuple(_on(s, as_of) for s in record.statements if not _is_of(s, order)),
+        statements=beside.statements,
         attestations=record.attestations,
         supplied=record.supplied,
         missing=record.missing,
         unreadable=tuple(note for note in record.unreadable if note.reference != order.reference),
         quality=quality,
+        index=beside,
     )
 
 
 def _is_of(statement: Statement, order: Order) -> bool:
-    """Whether a statement is the order itself; orders without an id are told apart by their therapy."""
-    if statement.evidence.reference != order.reference:
-        return False
+    """Whether a statement of an order's reference is the order itself; those without an id differ by their therapy."""
     return "/" in order.reference or f"therapy:{order.therapy}" in statement.concepts
 
 

@@ -138,7 +138,7 @@ def facts_of(secret: bytes) -> Facts | None:
 def facts_json(facts: Facts) -> bytes:
     """Return facts as JSON, from which ``facts_of`` makes equal ones."""
     plain = replace(facts, missing=dict(facts.missing))  # pydantic writes no read-only view
-    return _FACTS.dump_json(plain, exclude={"by_concept"})
+    return _FACTS.dump_json(plain, exclude={"index"})
 
 
 def uuid_of(text: str) -> str | None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
@@ -122,14 +123,16 @@ class TestShelf:
         shelf = Shelf()
         goes_in = "print('there', flush=True)\nwith shelf.alone(): shelf.note_asked(1.0)"
 
-        with other_process(shelf, goes_in) as other:
-            with shelf.alone():
+        with ExitStack() as inside:
+            inside.enter_context(shelf.alone())
+            with other_process(shelf, goes_in) as other:
                 assert other.stdout
                 assert other.stdout.readline() == "there\n"
                 with pytest.raises(subprocess.TimeoutExpired):
                     other.wait(0.3)
                 assert shelf.asked() == float("-inf")
-            assert other.wait(PATIENCE) == 0
+                inside.close()
+                assert other.wait(PATIENCE) == 0
         assert shelf.asked() == 1.0
 
     def test_a_process_that_ends_inside_leaves_it_open(self) -> None:
