@@ -57,6 +57,12 @@ def test_a_file_is_named_by_its_policy_and_first_day(document: PolicyDocument) -
 
 
 @each_document
+def test_labels_can_follow_not_met(document: PolicyDocument) -> None:
+    """A card that says "not met: no contraindication" has to be read twice."""
+    assert [c.label for c in document.criteria.values() if c.label.split()[0] in {"no", "not", "never"}] == []
+
+
+@each_document
 def test_every_letter_is_judged_or_says_why_not(document: PolicyDocument) -> None:
     judged = {letter for section in document.sections for letter in letters(section.requires)}
     assert judged == set(document.criteria)
