@@ -35,8 +35,8 @@ def canonical(system: str | None, code: str | None) -> Coding | None:
 def normal_forms(system: str | None, code: str | None) -> list[tuple[str, str]]:
     """Return what the code may stand for, as (short name of the system, normal form of the code).
 
-    ICD codes are in upper case without dots, NDCs have 11 digits. CPT and HCPCS are one space, told apart by
-    the shape of the code, because feeds put each under the other's URI.
+    ICD codes are in upper case without dots, CCNs without hyphens, NDCs have 11 digits. CPT and HCPCS are one space,
+    told apart by the shape of the code, because feeds put each under the other's URI.
     """
     if not system or not code or len(code) > _LONGEST_CODE:
         return []
@@ -52,6 +52,8 @@ def normal_forms(system: str | None, code: str | None) -> list[tuple[str, str]]:
         return [("cpt" if written[0].isdigit() else "hcpcs", written)]
     if name == "ndc":
         return [(name, form) for form in ndc_forms(written)]
+    if name == "ccn":
+        return [(name, written.upper().replace("-", ""))]
     return [(name, written.upper() if name in ("unii", "loinc") else written)]
 
 

@@ -113,6 +113,8 @@ def test_an_identifier_in_the_reference_is_enough() -> None:
     [
         ({"system": "urn:oid:2.16.840.1.113883.4.6", "value": "1234567893"}, (Coding("npi", "1234567893"),)),
         ({"system": CCN, "value": " 340001 "}, (Coding("ccn", "340001"),)),
+        ({"system": CCN, "value": "34-T001"}, (Coding("ccn", "34T001"),)),
+        ({"system": CCN, "value": "34t001"}, (Coding("ccn", "34T001"),)),
         ({"system": NPI, "value": "1234567893", "use": "old"}, ()),
         ({"system": "http://example.org/ids", "value": "1"}, ()),
         ({"system": "http://hl7.org/fhir/sid/us-mbi", "value": "1"}, ()),
