@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import secrets
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ class Server(BaseApplication):
             self._counts.remove()
             raise
         self._drain_delay, self.at_once = settings.drain_delay, settings.max_at_once
+        # another server on this machine is to begin elsewhere
+        self._processor = secrets.randbelow(os.cpu_count() or 1) if settings.pin_workers else None
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": workers,
@@ -62,6 +65,7 @@ class Server(BaseApplication):
             "logger_class": OurLog,
             "loglevel": settings.log_level.lower(),
             "pre_fork": self._before_fork,
+            "post_fork": self._after_fork,
             "worker_exit": self._worker_ends,
             "child_exit": self._worker_ended,
             "on_exit": self._ended,
@@ -96,6 +100,11 @@ class Server(BaseApplication):
         gc.freeze()
         # nor is it worth looking through the thousands of objects of one large request while it is answered
         gc.set_threshold(*COLLECTED_AFTER)
+
+    def _after_fork(self, _parent: object, worker: Any) -> None:
+        if self._processor is not None:
+            allowed = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {allowed[(self._processor + worker.place) % len(allowed)]})
 
     def _worker_ends(self, _parent: object, _worker: object) -> None:
         self._app.extensions["recorder"].close()

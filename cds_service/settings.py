@@ -82,6 +82,12 @@ class Settings(BaseSettings):
         le=1000,
         description="Requests that each worker process answers at the same time; one more is answered 503 at once.",
     )
+    pin_workers: bool = Field(
+        default=False,
+        description="Keep each worker process on one processor of those that it may use: its threads take turns "
+        "anyway, and handing over between processors takes time. Worth it where each worker has a processor to itself, "
+        "harmful where something else keeps that one busy.",
+    )
     drain_delay: float = Field(
         default=2.0,
         ge=0,

@@ -64,6 +64,8 @@ def read(resource: Resource) -> Reading | None:
 
 def _holders(resource: Resource) -> list[Resource]:
     """Return what can hold a value. A panel without a value of its own says nothing beside its parts."""
+    if "component" not in resource and "hasMember" not in resource:
+        return [resource]
     components: list[Resource] = [*objects(resource.get("component"))]
     is_panel = bool(components or items(resource.get("hasMember"))) and not has_value(resource)
     return components if is_panel else [resource, *components]

@@ -77,6 +77,20 @@ def test_counts_are_read_while_a_worker_is_only_beginning_to_count(tmp_path: Pat
         assert prometheus.samples(answer.text)["requests_in_work"] == 0
 
 
+@pytest.mark.parametrize("pinned", [True, False])
+def test_pinned_workers_have_a_processor_each(tmp_path: Path, *, pinned: bool) -> None:
+    ours = os.sched_getaffinity(0)
+    with serving(tmp_path, "--workers", "2", settings={"COVERAGE_CDS_PIN_WORKERS": str(pinned)}) as (_, process):
+        until(lambda: len(children(process.pid)) == 2 and all(map(accepts, children(process.pid))))
+        held = [os.sched_getaffinity(worker) for worker in children(process.pid)]
+
+    if pinned:
+        assert {len(one) for one in held} == {1}
+        assert len(held[0] | held[1]) == min(2, len(ours))
+    else:
+        assert held == [ours, ours]
+
+
 def test_connections_that_are_kept_are_spread_over_the_workers(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as (url, process), ExitStack() as stack:
         until(lambda: len(children(process.pid)) == 2 and all(map(accepts, children(process.pid))))
