@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+PATIENT: Mapping[str, str] = MappingProxyType({"COVERAGE_CDS_COMMIT_WAIT": "2"})
+"""Settings with which what is answered is in the database then, on a machine with a slow disk too."""
 LOWEST, HIGHEST = 10_000, 32_000
 """Ports to serve on: below those that systems give to outgoing connections, which could take one in between."""
 
@@ -96,7 +98,7 @@ def serving(
     process = subprocess.Popen(
         [BIN / "coverage-cds", "serve", "--port", str(port), *arguments],
         cwd=folder,
-        env=environment() | dict(settings),
+        env=environment() | {**PATIENT, **settings},
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,

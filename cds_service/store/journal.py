@@ -143,10 +143,10 @@ class Journal:
         if self._file is not None:
             return self._file
         make_folder(self.folder)
-        path = self.folder / f"{os.getpid()}-{uuid4()}{SUFFIX}"
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = None
+        while file is None:
+            file = _begun(self.folder / f"{os.getpid()}-{uuid4()}{SUFFIX}")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _sync(self.folder)
             _sync(self.folder.parent)
         except OSError:
@@ -178,6 +178,22 @@ class Journal:
             _write(file, line)
         finally:
             os.close(file)
+
+
+def _begun(path: Path) -> int | None:
+    """Make a file and lock it; None when whoever stores journals was faster, who is going to delete it as empty."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file).st_nlink > 0:
+            return file
+    except BlockingIOError:
+        pass
+    except OSError:
+        os.close(file)
+        raise
+    os.close(file)
+    return None
 
 
 @contextlib.contextmanager

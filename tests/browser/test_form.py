@@ -14,6 +14,7 @@ from tests.browser.accessibility import accessible
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.calling import SERVICE
 from tests.serving import ROOT
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,7 +31,7 @@ def sample(name: str) -> dict[str, Any]:
 
 def sign(service: str, body: dict[str, Any]) -> dict[str, Any]:
     """Return the first card."""
-    answer = requests.post(service + SERVICE, json=body, timeout=60)
+    answer = requests.post(service + SERVICE, json=body, timeout=PATIENCE)
     assert answer.status_code == 200
     card: dict[str, Any] = answer.json()["cards"][0]
     return card

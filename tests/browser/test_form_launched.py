@@ -18,6 +18,7 @@ from tests.browser.test_form import ONE_EVENT, question, sample
 from tests.calling import SERVICE
 from tests.cds_service.security.signing import ISSUER, claims, jwks, signed
 from tests.serving import project_folder, serving
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -53,7 +54,7 @@ def link(service: str, ehr: SmartEhr) -> dict[str, Any]:
     """Sign the order as the EHR does, and return the one link of the card."""
     url = service + SERVICE
     token = signed(claims(time.time(), url))
-    answer = requests.post(url, json=sample(ONE_EVENT), headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    answer = requests.post(url, json=sample(ONE_EVENT), headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
     assert answer.status_code == 200
     [found] = answer.json()["cards"][0]["links"]
     ehr.app_context = found["appContext"]

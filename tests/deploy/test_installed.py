@@ -23,7 +23,7 @@ import requests
 
 from cds_service.cards.assessment import assessment_of
 from tests.deploy import dockerfile
-from tests.serving import ROOT, environment, free_port
+from tests.serving import PATIENT, ROOT, environment, free_port
 from tests.waiting import LONG, PATIENCE, until
 
 PACKAGES = ("cds_service", "fhir_mappings")
@@ -49,6 +49,7 @@ class Installed(NamedTuple):
             [self.bin / command[0], *command[1:]],
             cwd=self.data,
             env=kept
+            | dict(PATIENT)
             | {"COVERAGE_CDS_DATA_DIR": str(self.data), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nonexistent"},
             user=self.user,
             group=self.user,

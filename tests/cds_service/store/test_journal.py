@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import subprocess
 import tempfile
@@ -110,6 +111,29 @@ def test_a_file_that_another_process_has_just_stored_is_no_trouble(
     monkeypatch.undo()
     monkeypatch.setattr(Path, "glob", lambda *_: iter([path]))
     assert list(of_process.take()) == []
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["stored", "being stored"])
+def test_a_file_that_another_process_takes_as_soon_as_it_is_there_loses_no_entry(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, *, done: bool
+) -> None:
+    of_process, other = journal(embedded), journal(embedded)
+    locked, taking = fcntl.flock, other.take()
+
+    def locked_too_late(file: int, how: int) -> None:
+        monkeypatch.undo()
+        taken = next(taking)
+        if done:
+            other.done(taken)
+            list(taking)
+        locked(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", locked_too_late)
+    of_process.append(entry := decided(embedded))
+    list(taking)
+    of_process.close()
+
+    assert [e for taken in other.take() for e in taken.entries] == [entry]
 
 
 def test_the_depth_can_be_asked_while_another_process_stores_a_file(
