@@ -174,8 +174,12 @@ def fill_disk(settings: Settings, seconds: float) -> Counts:
     ballast = settings.data_dir / "ballast"
     with service(settings) as running, Load(running.port) as load:
         load.goes_on(seconds)
-        while load.seen.statuses[503] < 30:  # until nothing goes into what others have left over
+
+        def is_full() -> bool:
             _write_until_full(ballast)
+            return load.seen.statuses[503] >= 30  # nothing goes into what others have left over any more
+
+        until(is_full, lambda: f"the disk did not fill: {load.seen.statuses}")
         load.goes_on(seconds, status=503)
         ballast.unlink()
         return _ended(settings, running, load)

@@ -1,7 +1,8 @@
 """Restart two services one after the other under load, behind a client that goes where /readyz says; count failures.
 
 Run it: ``python -m tests.rolling_restart [--rounds 2]``. It prints the counts; exit status 1 when a request failed, or
-an acknowledged answer is not recorded, or twice.
+an acknowledged answer is not recorded, or twice. How long a service drains is measured in what clients do, not in
+seconds: a second SIGTERM ends it, once every client has gone elsewhere with what it sends.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,10 @@ SERVICE = "/cds-services/coverage-criteria"
 CLIENTS = 4
 LOOKS = 0.1
 """Seconds between the balancer's looks at /readyz."""
-DRAIN = 3.0
-"""Seconds for which a service that will stop goes on: many looks, on a slow machine too."""
+DRAIN = 600.0
+"""Seconds for which a service that will stop goes on, when it is not told a second time: as long as can be set."""
+TURNS = 5
+"""Requests of every client before a service is stopped: some of each go to it."""
 
 
 @dataclass(slots=True)
@@ -60,6 +64,45 @@ class Balancer:
         until(lambda: (url in self._ready) is ready, lambda: f"{url} is still {'not ' if ready else ''}ready")
 
 
+@dataclass(slots=True)
+class Client:
+    """Sends requests one after the other, each on a connection of its own, and never a second time."""
+
+    balancer: Balancer
+    seen: Seen
+    failed: list[str]
+    stop: threading.Event
+    turns: int = 0
+    """How often it has asked the balancer where to go."""
+
+    def send(self) -> None:
+        """Send requests, each with its own hookInstance, until stopped."""
+        body: dict[str, Any] = request_from(json.loads(SAMPLE.read_text(encoding="utf-8")), "x")
+        while not self.stop.is_set():
+            self.turns += 1
+            url = self.balancer.next()
+            if url is None:
+                self.failed.append("no service was ready")
+                return
+            began = time.monotonic()
+            try:
+                response = requests.post(url + SERVICE, json=body | {"hookInstance": str(uuid4())}, timeout=PATIENCE)
+                self.seen.note(response, time.monotonic() - began)
+            except (requests.RequestException, ValueError) as error:
+                self.failed.append(type(error).__name__)
+            else:
+                self.failed += [] if response.ok else [str(response.status_code)]
+
+
+def all_go_on(clients: Sequence[Client], turns: int) -> None:
+    """Return when every client has asked so often where to go next: what it was sending before is answered."""
+    wanted = [client.turns + turns for client in clients]
+    until(
+        lambda: all(client.turns >= least for client, least in zip(clients, wanted, strict=True)),
+        lambda: f"a client does not go on: {clients[0].failed}",
+    )
+
+
 def is_ready(url: str) -> bool:
     """Whether a service says that it is."""
     try:
@@ -83,22 +126,12 @@ def start(settings: Settings, url: str) -> subprocess.Popen[bytes]:
     )
 
 
-def send(balancer: Balancer, seen: Seen, failed: list[str], stop: threading.Event) -> None:
-    """Send requests, each on a connection of its own and with its own hookInstance, and never a second time."""
-    body: dict[str, Any] = request_from(json.loads(SAMPLE.read_text(encoding="utf-8")), "x")
-    while not stop.is_set():
-        url = balancer.next()
-        if url is None:
-            failed.append("no service was ready")
-            return
-        began = time.monotonic()
-        try:
-            response = requests.post(url + SERVICE, json=body | {"hookInstance": str(uuid4())}, timeout=PATIENCE)
-            seen.note(response, time.monotonic() - began)
-        except (requests.RequestException, ValueError) as error:
-            failed.append(type(error).__name__)
-        else:
-            failed += [] if response.ok else [str(response.status_code)]
+def end(url: str, process: subprocess.Popen[bytes]) -> None:
+    """End a service that has nothing to do any more."""
+    process.terminate()
+    until(lambda: not is_ready(url), lambda: f"{url} is still ready")
+    process.terminate()
+    process.wait(timeout=LONG)
 
 
 def restart(settings: Settings, rounds: int) -> tuple[list[str], Counts]:
@@ -106,17 +139,21 @@ def restart(settings: Settings, rounds: int) -> tuple[list[str], Counts]:
     balancer = Balancer(tuple(f"http://127.0.0.1:{free_port()}" for _ in range(2)))
     running = {url: start(settings, url) for url in balancer.urls}
     seen, failed, stop = Seen(), list[str](), threading.Event()
+    clients = [Client(balancer, seen, failed, stop) for _ in range(CLIENTS)]
     threads = [threading.Thread(target=balancer.look)]
     try:
         threads[0].start()
         for url in balancer.urls:
             balancer.knows(url, ready=True)
-        threads += [threading.Thread(target=send, args=(balancer, seen, failed, stop)) for _ in range(CLIENTS)]
+        threads += [threading.Thread(target=client.send) for client in clients]
         for thread in threads[1:]:
             thread.start()
         for url in balancer.urls * rounds:
+            all_go_on(clients, TURNS)
             running[url].terminate()
             balancer.knows(url, ready=False)
+            all_go_on(clients, 1)
+            running[url].terminate()
             running[url].wait(timeout=LONG)
             running[url] = start(settings, url)
             balancer.knows(url, ready=True)
@@ -126,9 +163,8 @@ def restart(settings: Settings, rounds: int) -> tuple[list[str], Counts]:
             thread.join()
         balancer.stopped.set()
         threads[0].join()
-        for process in running.values():
-            process.terminate()
-            process.wait(timeout=LONG)
+        for url, process in running.items():
+            end(url, process)
     return failed, count(settings, seen)
 
 
