@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,7 +25,8 @@ import requests
 
 from cds_service.bundle_request import request_from
 from tests import prometheus
-from tests.cds_service.ehr import Ehr, silent
+from tests.cds_service.ehr import Behaviour, Ehr, raw
+from tests.cds_service.examples import bundle
 from tests.faults import SERVICE, url
 from tests.serving import ROOT, serving
 from tests.waiting import PATIENCE, until
@@ -43,6 +45,7 @@ class Full:
     base: str
     process: int
     body: dict[str, Any]
+    at_once: int
     released: threading.Event
     statuses: list[int] = field(default_factory=list)
     """How the requests that it is full of were answered, in the end; 0 for one whose connection was closed."""
@@ -58,27 +61,55 @@ class Full:
 
 @contextlib.contextmanager
 def full(folder: Path, at_once: int, log: Any = None) -> Iterator[Full]:
-    """Run a service of one worker that is full until ``released`` is set, or for ten seconds."""
+    """Run a service of one worker that is full until ``released`` is set, or for nearly ten seconds."""
+    with running(folder, at_once, log) as service, filled(service):
+        yield service
+
+
+@contextlib.contextmanager
+def running(folder: Path, at_once: int, log: Any = None) -> Iterator[Full]:
+    """Run a service of one worker that is to be filled."""
     settings = {**LONGEST, "COVERAGE_CDS_MAX_AT_ONCE": str(at_once)}
     with contextlib.ExitStack() as stack:
         ehr = stack.enter_context(Ehr().running())
         body = request_from(json.loads(SAMPLE.read_text(encoding="utf-8")), str(uuid4()))
         body |= {"fhirServer": ehr.base}
         del body["prefetch"]["conditions"]
-        ehr.does(url("conditions", body), silent(ehr))
+        ehr.does(url("conditions", body), _when_released(ehr))
         told = {} if log is None else {"stderr": log}
         base, process = stack.enter_context(serving(folder, settings=settings, **told))
-        found = Full(base, process.pid, body, ehr.released)
-        holding = [threading.Thread(target=_hold, args=(found,)) for _ in range(at_once)]
+        yield Full(base, process.pid, body, at_once, ehr.released)
+
+
+@contextlib.contextmanager
+def filled(service: Full) -> Iterator[None]:
+    """Fill a service that answers nothing now until ``released`` is set, or for nearly ten seconds.
+
+    It waits no longer for a FHIR server, so that what takes longer has to be done in parts, each with a filling.
+    """
+    service.released.clear()
+    service.statuses.clear()
+    holding = [threading.Thread(target=_hold, args=(service,)) for _ in range(service.at_once)]
+    for thread in holding:
+        thread.start()
+    try:
+        until(lambda: service.counts()["requests_in_work"] == service.at_once)
+        yield
+    finally:
+        service.released.set()
         for thread in holding:
-            thread.start()
-        until(lambda: found.counts()["requests_in_work"] == at_once)
-        try:
-            yield found
-        finally:
-            ehr.released.set()
-            for thread in holding:
-                thread.join()
+            thread.join()
+
+
+def _when_released(ehr: Ehr) -> Behaviour:
+    """Answer in the end, and well: a server that failed would be left alone, and nobody wait for it any more."""
+    answer = raw(json.dumps(bundle()).encode())
+
+    def behave(handler: BaseHTTPRequestHandler) -> None:
+        ehr.released.wait(PATIENCE)
+        answer(handler)
+
+    return behave
 
 
 def _hold(service: Full) -> None:

@@ -14,17 +14,23 @@ import requests
 
 from tests import prometheus
 from tests.faults import SERVICE
-from tests.overload import Full, full
+from tests.overload import Full, filled, full, running
 from tests.waiting import PATIENCE, until
 
 AT_ONCE = 3
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Full]:
-    """A service that answers none of the requests that it is full of before it is released."""
-    with tempfile.TemporaryDirectory() as folder, full(Path(folder), AT_ONCE) as found:
+def not_yet_full() -> Iterator[Full]:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), AT_ONCE) as found:
         yield found
+
+
+@pytest.fixture
+def service(not_yet_full: Full) -> Iterator[Full]:
+    """A service that answers none of the requests that it is full of before the test ends."""
+    with filled(not_yet_full):
+        yield not_yet_full
 
 
 def test_one_request_too_many_is_turned_away(service: Full) -> None:
