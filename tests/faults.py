@@ -259,7 +259,8 @@ def observe(fault: Fault, patient: str = PATIENT, **more: Any) -> Seen:
             fhir_servers=fault.servers,
             log_level="DEBUG",
         )
-        client = create_app(settings, review.Services(settings, library())).test_client()
+        app = create_app(settings, review.Services(settings, library()))
+        client = app.test_client()
         with contextlib.redirect_stderr(io.StringIO()):
             for _ in range(fault.before):
                 client.post(SERVICE, json=body)
@@ -269,6 +270,7 @@ def observe(fault: Fault, patient: str = PATIENT, **more: Any) -> Seen:
             response = client.post(SERVICE, json=body)
         seconds = time.monotonic() - began
         counted = prometheus.changes(before, counts(client))
+        app.extensions["recorder"].close()  # before its folder is removed
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     [line] = [line for line in lines if line["event"] == "request"]
     return Seen(response.status_code, response.get_json(), line, seconds, counted, log.getvalue())
