@@ -196,9 +196,13 @@ class Visit:
             with closing(self._adapter.send(request, stream=True, timeout=self.deadline.left())) as response:
                 if response.status_code != requests.codes.ok:
                     raise _refusal(response)
-                return limits.whole(self._parts(response), response.headers.get("Content-Encoding", ""), self.allowance)
+                encoding = response.headers.get("Content-Encoding", "")
+                body = limits.whole(self._parts(response), encoding, self.allowance)
+                if self._cut:  # where the length was not stated, the end of an answer looks like that
+                    raise Fault(LATE, "late")
+                return body
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
-            if self.deadline.left() <= 0:
+            if self._cut or self.deadline.left() <= 0:
                 raise Fault(LATE, "late") from None
             raise Fault(UNREACHABLE, "unreachable", _PAUSE if _was_reset(error) else None) from None
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import ssl
@@ -13,6 +14,8 @@ from typing import Any
 
 from tests.waiting import PATIENCE
 
+MIDDLE = 10
+"""Bytes of an answer that drips, after which its reader has begun to read it."""
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -25,6 +28,8 @@ class Ehr:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.released = threading.Event()
         self.hung_up = threading.Event()
+        self.dripping = threading.Semaphore(0)
+        """Released for each answer that drips, once its reader is in the middle of it."""
         ehr = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -99,9 +104,13 @@ def drip(ehr: Ehr, headers: bool = False) -> Behaviour:
     def behave(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.0 200 OK\r\n" + (b"X-Slow: " if headers else b"\r\n"))
         try:
-            while not ehr.released.wait(0.02):
+            for sent in itertools.count():
+                if ehr.released.wait(0.02):
+                    break
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
+                if sent == MIDDLE:
+                    ehr.dripping.release()
         except OSError:
             ehr.hung_up.set()
 

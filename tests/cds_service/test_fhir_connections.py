@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -267,6 +268,23 @@ class TestBreaker:
         for _ in range(2):
             problem(reader(ehr, connections, seconds=0.1))
 
+        assert self.state(connections) == "open"
+
+    @pytest.mark.parametrize("headers", [True, False])
+    def test_an_answer_that_is_cut_off_is_late_though_it_ends_then_like_any_other(
+        self, ehr: Ehr, connections: Connections, headers: bool
+    ) -> None:
+        ehr.does(QUERY, drip(ehr, headers=headers))
+        visits = [connections.visit(outbound.permitted(ehr.base, ()), None, Deadline.after(SECONDS)) for _ in range(2)]
+        for visit in visits:
+            with ThreadPoolExecutor() as threads:
+                waiting = threads.submit(visit.get, f"{ehr.base}/{QUERY}")
+                assert ehr.dripping.acquire(timeout=PATIENCE)
+                visit.cut()
+                with pytest.raises(CouldNotRetrieve, match="did not answer in time"):
+                    waiting.result()
+
+        assert [visit.results() for visit in visits] == [{"late": 1}] * 2
         assert self.state(connections) == "open"
 
     @pytest.mark.parametrize("refusal", [status(401), status(404), raw(b"<html>"), raw(b"x" * 2000)])
