@@ -15,6 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.watching import Watch
 from tests.serving import project_folder, serving
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 DESKTOP = (1280, 900)
 PHONE = (360, 740)
-STEP_WITHIN = 20_000.0
+STEP_WITHIN = 1000 * PATIENCE
 """Milliseconds that one step of a page may take on a slow machine; only a broken page takes so long."""
 
 expect.set_options(timeout=STEP_WITHIN)
@@ -35,7 +36,7 @@ def chromium() -> Iterator[Browser]:
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     assert executable, "these tests need Chromium: see README.md, Start"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"], timeout=STEP_WITHIN)
         yield browser
         browser.close()
 
@@ -79,7 +80,7 @@ def watch(chromium: Browser, origin: str, viewport: tuple[int, int], scheme: str
     context.set_default_timeout(STEP_WITHIN)
     watch = Watch(context.new_page(), origin)
     yield watch
-    verdict = watch.verdict()
+    verdict = watch.verdict(PATIENCE)
     context.close()
     assert verdict == []
 

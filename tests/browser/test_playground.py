@@ -79,11 +79,13 @@ def test_evidence_shows_the_very_resource_in_the_editor(page: Page) -> None:
 
     bench.criterion("I.C.2").get_by_role("button", name="Condition/severe-hypoglycemia-1").hover()
 
+    # the editor shows what it marks once it has scrolled there
+    expect(page.locator(".cm-evidence", has_text='"id": "severe-hypoglycemia-1"')).to_have_count(1)
+    expect(page.locator(".cm-evidence").first).to_be_in_viewport()
     marked = " ".join(page.locator(".cm-evidence").all_inner_texts())
     assert '"id": "severe-hypoglycemia-1"' in marked
     assert '"resourceType": "Condition"' in marked
     assert marked.count('"resourceType"') == 1
-    expect(page.locator(".cm-evidence").first).to_be_in_viewport()
 
 
 def test_the_trace_leads_from_the_order_by_the_coverage_to_the_policy(page: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Error, Page, Request
 
 _NO_ORIGIN = frozenset({"data", "blob", "about"})
+_LOOKS = 20.0
+"""Milliseconds between looks at what has come."""
+_ICON, _LEFT = "/static/icon.svg", "net::ERR_ABORTED"
+"""What a browser gives up when its page is left before it is there; nothing waits for an icon."""
 
 
 @dataclass
@@ -33,11 +38,19 @@ class Watch:
         """Expect a problem that the test brings about, by a regular expression; without it the test fails, too."""
         self._expected.append(pattern)
 
-    def verdict(self) -> list[str]:
-        """Return every problem that was not expected, and every expected one that did not come."""
+    def verdict(self, within: float = 0.0) -> list[str]:
+        """Return every problem that was not expected, and every expected one that does not come within so many seconds.
+
+        The browser tells what its console and network complain of when it comes to it, not when a script is done.
+        """
+        give_up = time.monotonic() + within
+        while self._missed() and time.monotonic() < give_up:
+            self.page.wait_for_timeout(_LOOKS)
         surprises = [p for p in self.problems if not any(re.search(e, p) for e in self._expected)]
-        missed = [f"did not come: {e}" for e in self._expected if not any(re.search(e, p) for p in self.problems)]
-        return surprises + missed
+        return surprises + [f"did not come: {expected}" for expected in self._missed()]
+
+    def _missed(self) -> list[str]:
+        return [e for e in self._expected if not any(re.search(e, p) for p in self.problems)]
 
     def _console(self, message: ConsoleMessage) -> None:
         # violations of the Content-Security-Policy arrive here as well
@@ -48,6 +61,8 @@ class Watch:
         self.problems.append(f"page error: {error}")
 
     def _failed(self, request: Request) -> None:
+        if request.url.endswith(_ICON) and request.failure == _LEFT:
+            return
         self.problems.append(f"request failed: {request.method} {request.url} ({request.failure})")
 
     def _requested(self, request: Request) -> None:
