@@ -8,6 +8,8 @@ from pathlib import Path
 
 INSTALLS_WITHIN = 300.0
 """Seconds for ``npm ci`` over a slow network."""
+_TRIES = 3
+"""How often: a network fails now and then."""
 
 
 def install(folder: Path) -> None:
@@ -18,5 +20,10 @@ def install(folder: Path) -> None:
         return
     npm = shutil.which("npm")
     assert npm, "these tests need npm to install their packages: see README.md, Start"
-    done = subprocess.run([npm, "ci"], cwd=folder, capture_output=True, text=True, timeout=INSTALLS_WITHIN, check=False)
-    assert done.returncode == 0, f"npm could not install the packages of {folder.name}:\n{done.stderr}"
+    for _ in range(_TRIES):
+        done = subprocess.run(
+            [npm, "ci"], cwd=folder, capture_output=True, text=True, timeout=INSTALLS_WITHIN, check=False
+        )
+        if done.returncode == 0:
+            return
+    raise AssertionError(f"npm could not install the packages of {folder.name}:\n{done.stderr}")

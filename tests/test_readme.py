@@ -47,7 +47,7 @@ def test_set_up_takes_two_commands_and_serving_and_testing_one_each() -> None:
 
 
 def test_the_ci_script_runs_the_set_up_and_the_tests_as_the_readme_says() -> None:
-    lines = [line.strip() for line in CI.splitlines()]
+    lines = [line.strip().removeprefix("again ") for line in CI.splitlines()]
 
     assert [command for command in (*SET_UP, PASSES_THE_TESTS) if command not in lines] == []
 

@@ -30,6 +30,8 @@ PACKAGES = ("cds_service", "fhir_mappings")
 SAMPLE = ROOT / "sample_bundles/lantidra-one-hypoglycemia-event-only.json"
 SOURCES = "cds_service/web/editor/"
 """What a file of the pages is built from, by people with npm; the built file is in the package."""
+TRIES = 3
+"""How often an installation is tried: pip's index is on a network, which fails now and then."""
 NOT_FOR_USERS = {"pytest", "ruff", "mypy", "hypothesis", "jsonschema"}
 
 
@@ -99,10 +101,14 @@ def _install(build: Path, to: Path) -> None:
     (steps,) = (i.value for i in dockerfile.instructions() if i.name == "RUN" and "pip install" in i.value)
     steps = steps.replace("/opt/coverage-cds", shlex.quote(str(to))).replace("--no-cache-dir ", "")
     steps = re.sub(r"^python", shlex.quote(sys.executable), steps)
-    done = subprocess.run(
-        ["sh", "-ec", steps], cwd=build, capture_output=True, text=True, check=False, timeout=3 * LONG
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    for _ in range(TRIES):
+        shutil.rmtree(to, ignore_errors=True)
+        done = subprocess.run(
+            ["sh", "-ec", steps], cwd=build, capture_output=True, text=True, check=False, timeout=3 * LONG
+        )
+        if done.returncode == 0:
+            return
+    raise AssertionError(done.stderr[-2000:])
 
 
 def _unseen(folder: str, names: list[str]) -> set[str]:
