@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,23 @@ def test_of_two_processes_that_make_a_key_at_once_both_use_one(tmp_path: Path, m
 def test_a_secret_that_is_too_short_is_named(tmp_path: Path, value: str) -> None:
     with pytest.raises(SettingsError, match="COVERAGE_CDS_RECORD_KEYS"):
         load_keys(Settings.load(data_dir=tmp_path, record_keys=value))
+
+
+def test_two_containers_whose_processes_have_the_same_number_make_one_key_in_the_folder_that_they_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, links, found = Settings.load(data_dir=tmp_path), os.link, []
+
+    def linked_later(own: Path, path: Path) -> None:
+        monkeypatch.undo()
+        found.append(load_keys(settings))
+        links(own, path)
+
+    monkeypatch.setattr(os, "link", linked_later)
+    found.append(load_keys(settings))
+
+    assert {keys.current.id for keys in found} == {load_keys(settings).current.id}
+    assert [path.name for path in tmp_path.iterdir()] == ["record.key"]
 
 
 def test_a_key_file_that_was_emptied_is_named_and_not_replaced(tmp_path: Path) -> None:
