@@ -24,7 +24,10 @@ from tests.medplum import Medplum
 from tests.serving import on_a_socket
 from tests.waiting import PATIENCE
 
-hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# the same examples in every run: tests.fuzz_requests looks for what is new, when nobody waits for a result
+hypothesis.settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("tests")
 
 if TYPE_CHECKING:
