@@ -23,6 +23,8 @@ from cds_service.store.records import Entry
 FOLDER = "journal"
 SUFFIX = ".jsonl"
 DAMAGED = ".damaged"
+BEGUN = ".begun"
+"""Ends the name of a file that is not locked yet."""
 LONGEST = 8 * 1024 * 1024
 """Bytes after which a new file is begun: a file is read whole when it is stored."""
 
@@ -144,13 +146,17 @@ class Journal:
             return self._file
         make_folder(self.folder)
         path = self.folder / f"{os.getpid()}-{uuid4()}{SUFFIX}"
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        # by its own name it would be found before it is locked, taken for that of a process that has ended, and deleted
+        begun = path.with_suffix(BEGUN)
+        file = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            begun.rename(path)
             _sync(self.folder)
             _sync(self.folder.parent)
         except OSError:
             os.close(file)
+            begun.unlink(missing_ok=True)
             raise
         self._file = file
         return file

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import subprocess
 import tempfile
@@ -110,6 +111,31 @@ def test_a_file_that_another_process_has_just_stored_is_no_trouble(
     monkeypatch.undo()
     monkeypatch.setattr(Path, "glob", lambda *_: iter([path]))
     assert list(of_process.take()) == []
+
+
+@pytest.mark.parametrize("finishes", [True, False], ids=["which is done with it", "which is at it"])
+def test_a_file_that_is_only_being_begun_is_not_taken_by_another_process(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, *, finishes: bool
+) -> None:
+    of_process, other = journal(embedded), journal(embedded)
+    lock, looks = fcntl.flock, []
+
+    def lock_after_another_has_looked(file: int, how: int) -> None:
+        if not looks:
+            looks.append(other.take())
+            for taken in looks[0]:
+                if not finishes:
+                    break  # the file stays locked
+                other.done(taken)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", lock_after_another_has_looked)
+    of_process.append(entry := decided(embedded))
+
+    [look] = looks
+    assert list(look) == []
+    of_process.close()
+    assert [taken.entries for taken in other.take()] == [[entry]]
 
 
 def test_the_depth_can_be_asked_while_another_process_stores_a_file(
