@@ -238,19 +238,22 @@ def test_a_database_that_goes_again_while_a_journal_is_stored_leaves_the_journal
         eventually(embedded, [entry.id])
 
 
-def test_a_journal_that_cannot_be_read_now_is_read_later(embedded: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("look", ["waiting", "take"])
+def test_a_journal_that_cannot_be_read_now_is_read_later(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
     left = Journal(embedded.data_dir, keys(embedded))
     left.append(entry := decided(embedded))
     left.close()
-    take, failed = Journal.take, threading.Event()
+    does, failed = getattr(Journal, look), threading.Event()
 
     def once_broken(of: Journal) -> object:
         if not failed.is_set():
             failed.set()
             raise OSError(5, "Input/output error")
-        return take(of)
+        return does(of)
 
-    monkeypatch.setattr(Journal, "take", once_broken)
+    monkeypatch.setattr(Journal, look, once_broken)
 
     with running(embedded, database(embedded)):
         eventually(embedded, [entry.id])
