@@ -13,6 +13,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -110,8 +111,8 @@ def _from_file(path: Path) -> str:
 
 def _make(path: Path) -> None:
     """Write a fresh secret beside the path and link it there, whole; another process may have been faster."""
-    own = path.with_name(f"{path.name}.{os.getpid()}")
-    file = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    own = path.with_name(f"{path.name}.{uuid4()}")  # processes of two containers may have the same number
+    file = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(file, secrets.token_urlsafe(48).encode() + b"\n")
         os.fsync(file)
