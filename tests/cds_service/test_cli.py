@@ -19,6 +19,7 @@ from cds_service import server
 from cds_service.cli import main
 from cds_service.library import POLICIES
 from tests.medplum import Medplum
+from tests.overload import LONGEST
 from tests.serving import ROOT, serving
 from tests.waiting import LONG
 
@@ -223,7 +224,7 @@ def answering(status: int, content: bytes) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("service")) as (url, _):
+    with serving(tmp_path_factory.mktemp("service"), settings=LONGEST) as (url, _):
         yield f"{url}/cds-services/coverage-criteria"
 
 
