@@ -19,6 +19,7 @@ from tests import medplum
 from tests.answering import response
 from tests.cds_service.ehr import Ehr
 from tests.serving import ROOT, on_a_socket
+from tests.waiting import unhurried
 
 SAMPLES = sorted((ROOT / "sample_bundles").glob("*.json"))
 SERVICE = "/cds-services/coverage-criteria"
@@ -28,12 +29,9 @@ SERVICE = "/cds-services/coverage-criteria"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the whole application on a socket."""
     settings = Settings.load(
-        data_dir=tmp_path_factory.mktemp("data"),
-        centres=ROOT / "sample_bundles/treatment_centres.csv",
-        answer_deadline=10,
-        commit_wait=2,
+        data_dir=tmp_path_factory.mktemp("data"), centres=ROOT / "sample_bundles/treatment_centres.csv"
     )
-    app = create_app(settings)
+    app = create_app(unhurried(settings))
     with on_a_socket(app) as url:
         yield url
     app.extensions["recorder"].close()

@@ -19,7 +19,7 @@ from tests.cds_service.security.signing import jwks
 from tests.cds_service.test_named_orders import appointments
 from tests.faults import MARK
 from tests.test_patient_data import FEEDBACK, HEADERS, JWT, NAME, Overheard, body, feedback, hides, post
-from tests.waiting import until
+from tests.waiting import unhurried, until
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -36,7 +36,7 @@ def overheard(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixtur
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings.load(data_dir=tmp_path / "data", record_keys=KEY, log_level="DEBUG", commit_wait=2)
+    return unhurried(Settings.load(data_dir=tmp_path / "data", record_keys=KEY, log_level="DEBUG"))
 
 
 @pytest.fixture

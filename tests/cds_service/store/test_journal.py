@@ -11,7 +11,7 @@ import pytest
 
 from cds_service.settings import Settings
 from cds_service.store import journal as journals
-from cds_service.store.journal import Depth, Journal
+from cds_service.store.journal import Depth, Journal, Taken
 from tests.cds_service.store.entries import card, decided, keys
 
 
@@ -118,7 +118,8 @@ def test_a_file_that_is_only_being_begun_is_not_taken_by_another_process(
     embedded: Settings, monkeypatch: pytest.MonkeyPatch, *, finishes: bool
 ) -> None:
     of_process, other = journal(embedded), journal(embedded)
-    lock, looks = fcntl.flock, []
+    lock = fcntl.flock
+    looks: list[Iterator[Taken]] = []
 
     def lock_after_another_has_looked(file: int, how: int) -> None:
         if not looks:

@@ -74,7 +74,8 @@ def test_two_containers_that_make_a_key_at_once_as_processes_of_one_number_use_o
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings.load(data_dir=tmp_path)
-    link, others = os.link, []
+    link = os.link
+    others: list[str] = []
 
     def link_after_another_has(*paths: Path) -> None:
         if not others:
