@@ -88,32 +88,33 @@ class TestDeadline:
         assert any(stop_in_time() for _ in range(10))
 
     def test_a_handshake_that_drips_ends_at_the_deadline_and_its_thread_too(self) -> None:
-        hung_up = threading.Event()
-        with socket.create_server(("127.0.0.1", 0)) as server:
+        callers: list[int] = []
 
-            def drip() -> None:
-                connection, _ = server.accept()
-                with connection, contextlib.suppress(OSError):
-                    connection.sendall(b"\x16\x03\x03\x40\x00")  # the head of a long handshake record
-                    while True:
-                        connection.sendall(b"\x00")
-                        time.sleep(0.02)
-                hung_up.set()
+        def drip(server: socket.socket) -> None:
+            connection, (_, port) = server.accept()
+            callers.append(port)
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"\x16\x03\x03\x40\x00")  # the head of a long handshake record
+                while True:
+                    connection.sendall(b"\x00")
+                    time.sleep(0.02)
 
-            base = f"https://127.0.0.1:{server.getsockname()[1]}/fhir"
-
-            def ends_in_time() -> bool:
-                hung_up.clear()
-                thread = threading.Thread(target=drip)
+        def ends_in_time() -> bool:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                thread = threading.Thread(target=drip, args=(server,), daemon=True)
                 thread.start()
+                base = f"https://127.0.0.1:{server.getsockname()[1]}/fhir"
                 in_time = ends_by(
                     0.3 + 4 * MARGIN, lambda: FhirReader(base, deadline=Deadline.after(0.3)).many([QUERY]), tries=1
                 )
-                assert hung_up.wait(PATIENCE)
-                thread.join()
-                return in_time
+                # for the thread that waits for a caller, should the deadline have come before there was one
+                with socket.create_connection(server.getsockname()) as late:
+                    own = late.getsockname()[1]
+                thread.join(PATIENCE)
+                assert not thread.is_alive(), "nobody hung up"
+                return in_time and callers[-1] != own
 
-            assert any(ends_in_time() for _ in range(10))
+        assert any(ends_in_time() for _ in range(10))
 
     def test_a_name_whose_look_up_hangs_ends_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         released = threading.Event()
