@@ -13,7 +13,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
-from cds_service import create_app, logs
+from cds_service import allocator, create_app, logs
 from cds_service.draining import Draining
 from cds_service.http_worker import Worker
 from cds_service.logs import log
@@ -40,6 +40,7 @@ class Server(BaseApplication):
 
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
         logs.own_process()
+        allocator.share_one_arena()
         self._counts = WorkerCounts()
         try:
             self._app = create_app(settings, shared_counts=self._counts.folder)

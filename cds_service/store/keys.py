@@ -130,4 +130,4 @@ def _derived(secret: str, purpose: str) -> bytes:
 def _hmac(key: bytes, *parts: str | int) -> str:
     # each part with its length: no two lists of parts are the same message
     texts = [str(part).encode() for part in parts]
-    return hmac.new(key, b"".join(b"%d:%s" % (len(text), text) for text in texts), hashlib.sha256).hexdigest()
+    return hmac.digest(key, b"".join([b"%d:%s" % (len(text), text) for text in texts]), "sha256").hex()

@@ -24,6 +24,7 @@ from cds_service.security.replays import EveryReplays, PatientReplays, Replays, 
 from cds_service.security.tokens import Refused, Trusted, Verifier
 from cds_service.settings import Settings
 from cds_service.store.engine import open_engine
+from cds_service.web.own_url import own_url
 
 TOKEN_IDS = "token-ids.sqlite3"  # noqa: S105 - the name of a file
 """The file in the data folder that all workers of a machine share."""
@@ -110,7 +111,7 @@ def _urls_called(base_url: str | None) -> frozenset[str]:
     """
     if base_url is None and not is_loopback(host_claimed()):
         return frozenset()
-    return frozenset({(base_url or request.url_root).rstrip("/") + request.path.rstrip("/")})
+    return frozenset({own_url(base_url) + request.path.rstrip("/")})
 
 
 def host_claimed() -> str:

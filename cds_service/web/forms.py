@@ -23,7 +23,8 @@ from cds_service.settings import Settings
 from cds_service.store.decided import Shown, shown
 from cds_service.store.recorder import Recorder
 from cds_service.web import json_http
-from cds_service.web.questionnaires import base_url_of, today, wanted
+from cds_service.web.own_url import own_url
+from cds_service.web.questionnaires import today, wanted
 
 _MOST_EVIDENCE = 10
 _PROOF = ("server", "patient", "token")
@@ -53,7 +54,7 @@ def blueprint(
             found = wanted(catalogue, settings, recorder, name, version or None, decision)
         except NotFound as problem:
             return _problem("No such questions", problem.message, 404)
-        resource = found.resource(base_url_of(settings))
+        resource = found.resource(own_url(settings.base_url))
         smart = bool(smart_origins(clients))
         return _page("form.html", policy, questionnaire=resource, decision=decision or "", smart=smart)
 

@@ -20,6 +20,7 @@ from cds_service.store.recorder import Recorder
 from cds_service.store.records import Call
 from cds_service.trace import NOBODY
 from cds_service.web import authentication, feedback, json_http, request_log, tracing
+from cds_service.web.own_url import own_url
 
 SERVICE = "coverage-criteria"
 """The service's id: its place in the URL and in discovery."""
@@ -75,13 +76,12 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
         trace = listener or NOBODY
         trace.reached("read")
         today = datetime.now(UTC).astimezone().date()
-        url = request.url_root.rstrip("/")
         judged: list[Decision] = []
         answer = review.answer(
             asked,
             services,
             today=today,
-            base_url=url,
+            base_url=own_url(settings.base_url),
             due=due,
             judged=judged.append,
             fhir_servers=authentication.servers_of_caller(),

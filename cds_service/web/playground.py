@@ -18,6 +18,7 @@ from cds_service.errors import NotAHookRequest, NotFound, Unprocessable, Unusabl
 from cds_service.samples import load_samples
 from cds_service.settings import Settings
 from cds_service.web import hooks, json_http, tracing
+from cds_service.web.own_url import own_url
 
 FIRST = "lantidra-one-hypoglycemia-event-only"
 """The sample that the page proposes to a newcomer: one gap, which one changed date settles."""
@@ -42,7 +43,7 @@ def blueprint(settings: Settings, *, needs_token: bool) -> Blueprint:
             first=FIRST,
             lost=bool(chosen) and chosen not in samples,
             needs_token=needs_token,
-            base_url=(settings.base_url or request.url_root).rstrip("/"),
+            base_url=own_url(settings.base_url),
             service=hooks.SERVICE,
             records=RECORDS if RECORDS in current_app.view_functions else None,
         )

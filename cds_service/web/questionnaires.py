@@ -15,6 +15,7 @@ from cds_service.settings import Settings
 from cds_service.store.decided import decided
 from cds_service.store.recorder import Recorder
 from cds_service.web import json_http
+from cds_service.web.own_url import own_url
 
 FHIR_JSON = "application/fhir+json"
 
@@ -27,11 +28,11 @@ def reading(catalogue: Catalogue, settings: Settings, recorder: Recorder) -> Blu
     def read(identity: str) -> Response:
         name, _, version = identity.partition("|")
         found = wanted(catalogue, settings, recorder, name, version or None, request.args.get("decision"))
-        return _fhir(found.resource(base_url_of(settings)))
+        return _fhir(found.resource(own_url(settings.base_url)))
 
     @pages.get("/fhir/Questionnaire")
     def search() -> Response:
-        base = base_url_of(settings)
+        base = own_url(settings.base_url)
         url, version = request.args.get("url"), request.args.get("version")
         if url is None:
             held = [catalogue.find(name, today(), version) for name in catalogue.ids()]
@@ -53,7 +54,7 @@ def packaging(catalogue: Catalogue, library: Library, settings: Settings, record
     def questionnaire_package() -> Response:
         asked = package.read(json_http.read(request, settings.max_body))
         known = lookup(settings, recorder)
-        base = base_url_of(settings)
+        base = own_url(settings.base_url)
         return _fhir(package.package(asked, catalogue, library, known, today(), base, settings.base_url))
 
     return pages
@@ -91,11 +92,6 @@ def lookup(settings: Settings, recorder: Recorder) -> Callable[[str], Judged | N
         return found
 
     return find
-
-
-def base_url_of(settings: Settings) -> str:
-    """Return the service's public URL, else the one that was called."""
-    return settings.base_url or request.url_root.rstrip("/")
 
 
 def today() -> datetime.date:

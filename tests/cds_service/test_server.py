@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import socket
 import tempfile
@@ -89,6 +90,27 @@ def test_pinned_workers_have_a_processor_each(tmp_path: Path, *, pinned: bool) -
         assert len(held[0] | held[1]) == min(2, len(ours))
     else:
         assert held == [ours, ours]
+
+
+@pytest.mark.skipif("glibc" not in platform.libc_ver()[0], reason="other C libraries have no heaps of threads")
+@pytest.mark.parametrize("chosen", [{}, {"MALLOC_ARENA_MAX": "8"}])
+def test_threads_share_one_heap_unless_somebody_has_chosen(tmp_path: Path, chosen: dict[str, str]) -> None:
+    with serving(tmp_path, settings=chosen) as (url, process):
+        for _ in range(5):
+            assert requests.get(f"{url}/readyz", timeout=PATIENCE).ok
+        [worker] = children(process.pid)
+        reserved = [line.split()[0] for line in Path(f"/proc/{worker}/maps").read_text().splitlines() if "---p" in line]
+
+    assert any(HEAP_OF_A_THREAD <= size(region) < 2 * HEAP_OF_A_THREAD for region in reserved) == bool(chosen)
+
+
+HEAP_OF_A_THREAD = 32 * 1024 * 1024
+"""glibc reserves 64 MB for each, of which it has only used a little when it is new."""
+
+
+def size(region: str) -> int:
+    first, last = region.split("-")
+    return int(last, 16) - int(first, 16)
 
 
 def test_connections_that_are_kept_are_spread_over_the_workers(tmp_path: Path) -> None:
