@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any, cast
 import hypothesis
 import pytest
 
-from cds_service import create_app
+from cds_service import create_app, fhir_client
 from cds_service.fhir_connections import Connections
 from cds_service.library import Library
 from cds_service.review import Services
 from cds_service.routing import Payers
+from cds_service.security import keys
 from cds_service.settings import Settings
+from cds_service.store import engine
 from tests import medplum as medplum_server
 from tests import policy_letters
 from tests.cds_service.ehr import Ehr
 from tests.medplum import Medplum
 from tests.serving import on_a_socket
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, unhurried
 
 # the same examples in every run: tests.fuzz_requests looks for what is new, when nobody waits for a result
 hypothesis.settings.register_profile(
@@ -45,6 +47,16 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_haste() -> Iterator[None]:
+    """What gives up after some seconds unless it is told otherwise has time enough on a slow machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "BUSY", PATIENCE)
+        patch.setattr(fhir_client, "FETCH_SECONDS", PATIENCE)
+        patch.setattr(keys, "FETCH_SECONDS", PATIENCE)
+        yield
+
+
 @pytest.fixture
 def ehr() -> Iterator[Ehr]:
     """A FHIR server on loopback, empty until the test fills it."""
@@ -61,9 +73,9 @@ def medplum() -> Iterator[Medplum]:
 
 @pytest.fixture
 def edge_settings(tmp_path: Path) -> Settings:
-    found = Settings.load(data_dir=tmp_path / "data", max_body=100_000, cors_origins=("https://ehr.example.org",))
-    # what is answered is to be in the database then, however slow this machine's disk is
-    return found.model_copy(update={"commit_wait": PATIENCE})
+    return unhurried(
+        Settings.load(data_dir=tmp_path / "data", max_body=100_000, cors_origins=("https://ehr.example.org",))
+    )
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests import medplum
 from tests.answering import response
 from tests.cds_service.ehr import Ehr
 from tests.serving import ROOT, on_a_socket
-from tests.waiting import PATIENCE
+from tests.waiting import unhurried
 
 SAMPLES = sorted((ROOT / "sample_bundles").glob("*.json"))
 SERVICE = "/cds-services/coverage-criteria"
@@ -29,19 +29,16 @@ SERVICE = "/cds-services/coverage-criteria"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the whole application on a socket."""
     settings = Settings.load(
-        data_dir=tmp_path_factory.mktemp("data"),
-        centres=ROOT / "sample_bundles/treatment_centres.csv",
-        answer_deadline=10,
+        data_dir=tmp_path_factory.mktemp("data"), centres=ROOT / "sample_bundles/treatment_centres.csv"
     )
-    # what is answered is to be in the database then, however slow this machine's disk is
-    app = create_app(settings.model_copy(update={"commit_wait": PATIENCE}))
+    app = create_app(unhurried(settings))
     with on_a_socket(app) as url:
         yield url
     app.extensions["recorder"].close()
 
 
 def sign(service: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    answer = requests.post(service + SERVICE, json=body, timeout=PATIENCE)
+    answer = requests.post(service + SERVICE, json=body, timeout=60)
     assert answer.status_code == 200
     found: list[dict[str, Any]] = answer.json()["cards"]
     return found
@@ -63,7 +60,7 @@ def questionnaire_of(card: dict[str, Any], service: str) -> dict[str, Any]:
     [link] = [link for link in card["links"] if "/questionnaires/" in link["url"]]
     parts = urlsplit(link["url"])
     name = parts.path.removeprefix("/questionnaires/")
-    answer = requests.get(f"{service}/fhir/Questionnaire/{name}?{parts.query}", timeout=PATIENCE)
+    answer = requests.get(f"{service}/fhir/Questionnaire/{name}?{parts.query}", timeout=60)
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
     return found

@@ -19,7 +19,7 @@ from tests.cds_service.security.signing import jwks
 from tests.cds_service.test_named_orders import appointments
 from tests.faults import MARK
 from tests.test_patient_data import FEEDBACK, HEADERS, JWT, NAME, Overheard, body, feedback, hides, post
-from tests.waiting import PATIENCE, until
+from tests.waiting import unhurried, until
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -36,9 +36,7 @@ def overheard(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixtur
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    found = Settings.load(data_dir=tmp_path / "data", record_keys=KEY, log_level="DEBUG")
-    # what is answered is to be in the database then, however slow this machine's disk is
-    return found.model_copy(update={"commit_wait": PATIENCE})
+    return unhurried(Settings.load(data_dir=tmp_path / "data", record_keys=KEY, log_level="DEBUG"))
 
 
 @pytest.fixture

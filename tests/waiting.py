@@ -9,6 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cds_service.settings import Settings
 
 PATIENCE = 60.0
 """Seconds after which something that should have happened counts as not happening."""
@@ -19,12 +23,24 @@ SOON = PATIENCE / 3
 _TRIES = 10
 
 
+def unhurried(settings: Settings) -> Settings:
+    """Return settings with which records and FHIR servers are waited for, however slow this machine is."""
+    return settings.model_copy(
+        update={"commit_wait": PATIENCE, "fetch_deadline": PATIENCE, "answer_deadline": 2 * PATIENCE}
+    )
+
+
 def until(happened: Callable[[], object], why: Callable[[], object] = lambda: "it did not happen") -> None:
     """Return when something has happened; fail, saying why, when it has not in a long time."""
     give_up = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < give_up, why()
         time.sleep(0.01)
+
+
+def in_some_time(holds: Callable[[float], object], seconds: float) -> bool:
+    """Whether something holds that has so many seconds, or else with more and more of them: for a slow machine."""
+    return any(holds(seconds * 4**tries) for tries in range(4))
 
 
 def ends_by(moment: float, call: Callable[[], object], tries: int = _TRIES) -> bool:

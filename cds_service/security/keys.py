@@ -201,6 +201,7 @@ class UrlKeys:
         self._start = start or _in_a_thread
         self._shelf = shelf or Shelf()
         self._lock = threading.Lock()
+        self._changing = threading.Lock()  # nobody sees that keys were fetched before they are there
         self._keys: Keys = {}
         self._asked = float("-inf")
         self._fetched = float("-inf")
@@ -231,11 +232,12 @@ class UrlKeys:
 
     def _caught_up(self) -> Keys:
         """Return the keys, with what other workers have fetched meanwhile."""
-        newer = self._shelf.newer_than(self._fetched)
-        if newer:
-            self._fetched, data = newer
-            self._keys = read_keys(data)
-        return self._keys
+        with self._changing:
+            newer = self._shelf.newer_than(self._fetched)
+            if newer:
+                self._fetched, data = newer
+                self._keys = read_keys(data)
+            return self._keys
 
     def _refresh(self) -> threading.Event:
         """Begin a fetch, unless one is under way or was too recently; return what is set when none is under way."""
@@ -262,11 +264,12 @@ class UrlKeys:
         self._shelf.note_asked(self._asked)  # before it answers: a worker that ends meanwhile has asked, too
         try:
             data = self._fetch(self._url)
-            self._keys = read_keys(data)
+            keys = read_keys(data)
         except (CouldNotRetrieve, UnusableKeys) as error:
             log.warning("keys not read", issuer=self._issuer, reason=_why(error))
             return
-        self._fetched = self._clock()
+        with self._changing:
+            self._keys, self._fetched = keys, self._clock()
         with contextlib.suppress(OSError):  # without room for them every worker fetches its own
             self._shelf.keep(self._fetched, data)
 

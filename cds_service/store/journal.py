@@ -23,6 +23,8 @@ from cds_service.store.records import Entry
 FOLDER = "journal"
 SUFFIX = ".jsonl"
 DAMAGED = ".damaged"
+BEGUN = ".begun"
+"""Ends the name of a file that is not locked yet."""
 LONGEST = 8 * 1024 * 1024
 """Bytes after which a new file is begun: a file is read whole when it is stored."""
 
@@ -143,14 +145,18 @@ class Journal:
         if self._file is not None:
             return self._file
         make_folder(self.folder)
-        file = None
-        while file is None:
-            file = _begun(self.folder / f"{os.getpid()}-{uuid4()}{SUFFIX}")
+        path = self.folder / f"{os.getpid()}-{uuid4()}{SUFFIX}"
+        # by its own name it would be found before it is locked, taken for that of a process that has ended, and deleted
+        begun = path.with_suffix(BEGUN)
+        file = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            begun.rename(path)
             _sync(self.folder)
             _sync(self.folder.parent)
         except OSError:
             os.close(file)
+            begun.unlink(missing_ok=True)
             raise
         self._file = file
         return file
@@ -178,22 +184,6 @@ class Journal:
             _write(file, line)
         finally:
             os.close(file)
-
-
-def _begun(path: Path) -> int | None:
-    """Make a file and lock it; None when whoever stores journals was faster, who is going to delete it as empty."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(file).st_nlink > 0:
-            return file
-    except BlockingIOError:
-        pass
-    except OSError:
-        os.close(file)
-        raise
-    os.close(file)
-    return None
 
 
 @contextlib.contextmanager

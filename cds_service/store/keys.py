@@ -111,7 +111,7 @@ def _from_file(path: Path) -> str:
 
 def _make(path: Path) -> None:
     """Write a fresh secret beside the path and link it there, whole; another process may have been faster."""
-    own = path.with_name(f"{path.name}.{uuid4()}")  # processes of two containers can have the same number
+    own = path.with_name(f"{path.name}.{uuid4()}")  # processes of two containers may have the same number
     file = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(file, secrets.token_urlsafe(48).encode() + b"\n")

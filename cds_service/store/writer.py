@@ -151,7 +151,7 @@ class Writer:
     def _look(self) -> None:
         """See whether a database that was gone is back, and store what the journals hold."""
         self._next_look = time.monotonic() + AGAIN
-        if not self._gone and not self._journal.waiting():
+        if not self._gone and not self._is_waiting():
             return
         self._began = time.monotonic()
         try:
@@ -168,6 +168,13 @@ class Writer:
             self._store_journals()
         except OSError as error:
             log.error("journal unreadable", exc_info=error)
+
+    def _is_waiting(self) -> bool:
+        try:
+            return self._journal.waiting()
+        except OSError as error:
+            log.error("journal unreadable", exc_info=error)
+            return False
 
     def _store_journals(self) -> None:
         for taken in self._journal.take():

@@ -102,8 +102,8 @@ def drip(ehr: Ehr, headers: bool = False) -> Behaviour:
     """Send one byte each 20 ms, of the headers or of the body, until the caller or the test has had enough."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
-        handler.wfile.write(b"HTTP/1.0 200 OK\r\n" + (b"X-Slow: " if headers else b"\r\n"))
         try:
+            handler.wfile.write(b"HTTP/1.0 200 OK\r\n" + (b"X-Slow: " if headers else b"\r\n"))
             for sent in itertools.count():
                 if ehr.released.wait(0.02):
                     break

@@ -19,6 +19,7 @@ from cds_service import server
 from cds_service.cli import main
 from cds_service.library import POLICIES
 from tests.medplum import Medplum
+from tests.overload import LONGEST
 from tests.serving import ROOT, serving
 from tests.waiting import LONG
 
@@ -223,7 +224,7 @@ def answering(status: int, content: bytes) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("service")) as (url, _):
+    with serving(tmp_path_factory.mktemp("service"), settings=LONGEST) as (url, _):
         yield f"{url}/cds-services/coverage-criteria"
 
 
@@ -308,7 +309,12 @@ class TestServe:
         started: list[dict[str, Any]] = []
         monkeypatch.setenv("COVERAGE_CDS_DATA_DIR", str(tmp_path))
         monkeypatch.setenv("COVERAGE_CDS_RECORD_KEYS", "a-key-of-the-tests-that-is-long-enough-for-one")
-        monkeypatch.setattr(server.Server, "run", lambda self: started.append(dict(self.cfg.settings)))
+
+        def run(of: server.Server) -> None:
+            started.append(dict(of.cfg.settings))
+            of.cfg.on_exit(None)  # else whatever this process counts from now on goes where the workers count
+
+        monkeypatch.setattr(server.Server, "run", run)
 
         printed("serve", "--host", "::1", "--port", "8123", "--workers", "3")
 

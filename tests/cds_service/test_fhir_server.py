@@ -19,7 +19,7 @@ from tests import medplum as medplum_server
 from tests.cds_service.ehr import Ehr, silent, status
 from tests.cds_service.examples import PATIENT, bundle, resource
 from tests.medplum import Medplum
-from tests.waiting import ends_by
+from tests.waiting import ends_by, unhurried
 
 SAMPLES = sorted((Path(__file__).parents[2] / "sample_bundles").glob("*.json"))
 ARRIVAL = datetime.date(2026, 11, 20)
@@ -27,7 +27,7 @@ ARRIVAL = datetime.date(2026, 11, 20)
 
 @pytest.fixture(scope="module")
 def services() -> review.Services:
-    return review.Services.load(Settings.load(centres=SAMPLES[0].parent / "treatment_centres.csv"))
+    return review.Services.load(unhurried(Settings.load(centres=SAMPLES[0].parent / "treatment_centres.csv")))
 
 
 def sample(name: str) -> dict[str, Any]:

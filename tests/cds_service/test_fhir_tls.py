@@ -22,6 +22,7 @@ from cds_service.settings import Settings
 from tests import certificates
 from tests.cds_service.ehr import Ehr, raw
 from tests.cds_service.security.signing import jwks
+from tests.waiting import PATIENCE
 
 QUERY = "Condition?patient=p1"
 FOUND = raw(b'{"resourceType": "Bundle", "type": "searchset"}')
@@ -42,7 +43,7 @@ def fhir(hospital: Path) -> Iterator[Ehr]:
 
 def problem(fhir: Ehr, connections: Connections) -> str | None:
     with closing(connections):
-        return FhirReader(fhir.base, "token", Deadline.after(5), connections).many([QUERY])[QUERY].problem
+        return FhirReader(fhir.base, "token", Deadline.after(PATIENCE), connections).many([QUERY])[QUERY].problem
 
 
 def test_a_server_with_a_certificate_of_the_hospitals_own_authority_is_read(fhir: Ehr, hospital: Path) -> None:

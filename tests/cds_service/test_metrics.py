@@ -23,6 +23,7 @@ from tests.cds_service.security.signing import jwks
 from tests.conftest import NO_LIBRARY
 from tests.faults import SERVICE, library, sample
 from tests.serving import ROOT
+from tests.waiting import unhurried
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -61,7 +62,7 @@ def read(client: FlaskClient) -> dict[str, float]:
 
 
 def test_a_call_is_counted_by_all_that_its_log_line_says(tmp_path: Path) -> None:
-    settings = Settings.load(data_dir=tmp_path, commit_wait=2)
+    settings = unhurried(Settings.load(data_dir=tmp_path))
     client = create_app(settings, review.Services(settings, library())).test_client()
     before = read(client)
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -114,50 +114,69 @@ def size(region: str) -> int:
 
 
 def test_connections_that_are_kept_are_spread_over_the_workers(tmp_path: Path) -> None:
-    with serving(tmp_path, "--workers", "2") as (url, process), ExitStack() as stack:
+    with serving(tmp_path, "--workers", "2") as (url, process):
         until(lambda: len(children(process.pid)) == 2 and all(map(accepts, children(process.pid))))
-        kept = [stack.enter_context(requests.Session()) for _ in range(40)]
-        before = sockets(process.pid)
-        for session in kept:
-            assert session.get(f"{url}/healthz", timeout=PATIENCE).ok
-        taken = [now - then for now, then in zip(sockets(process.pid), before, strict=True)]
+        workers = children(process.pid)
 
-    assert sum(taken) == 40
-    assert min(taken) >= 10
+        def taken() -> list[int]:
+            # one that serves nobody has the sockets of its parent
+            return [sockets(worker) - sockets(process.pid) for worker in workers]
+
+        def are_spread() -> bool:
+            until(lambda: sum(taken()) == 0)
+            with ExitStack() as kept:
+                for _ in range(40):
+                    session = kept.enter_context(requests.Session())
+                    assert session.get(f"{url}/healthz", timeout=PATIENCE).ok
+                until(lambda: sum(taken()) == 40)
+                return min(taken()) >= 18
+
+        # they may be by chance, but hardly ever five times; a busy machine may keep one worker waiting for its turn
+        assert any(all(are_spread() for _ in range(5)) for _ in range(10))
 
 
 def accepts(worker: int) -> bool:
     """Whether a worker waits for connections already: it has something to wait with."""
-    return any(str(file.readlink()) == "anon_inode:[eventpoll]" for file in Path(f"/proc/{worker}/fd").iterdir())
+    return "anon_inode:[eventpoll]" in held(worker)
 
 
-def sockets(parent: int) -> list[int]:
-    """Return how many sockets each worker of a server has open."""
-    return [
-        sum(str(file.readlink()).startswith("socket:") for file in Path(f"/proc/{worker}/fd").iterdir())
-        for worker in children(parent)
-    ]
+def sockets(process: int) -> int:
+    """Return how many sockets a process has open."""
+    return sum(name.startswith("socket:") for name in held(process))
+
+
+def held(process: int) -> list[str]:
+    """Return what a process has open, without what it closes just now."""
+    found = []
+    for file in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(str(file.readlink()))
+    return found
 
 
 def test_what_a_worker_was_doing_when_it_died_is_no_longer_in_work(tmp_path: Path) -> None:
-    with full(tmp_path, 2) as service:
-        [worker] = children(service.process)
-        os.kill(worker, signal.SIGKILL)
+    def statuses() -> list[int]:
+        with full(tmp_path, 2) as service:
+            [worker] = children(service.process)
+            os.kill(worker, signal.SIGKILL)
 
-        def is_back() -> bool:
-            try:
-                return service.counts()["requests_in_work"] == 0
-            except requests.ConnectionError:
-                return False
+            def is_back() -> bool:
+                try:
+                    return service.counts()["requests_in_work"] == 0
+                except requests.ConnectionError:
+                    return False
 
-        until(is_back)
-    assert service.statuses == [0, 0]
+            until(is_back)
+        return service.statuses
+
+    # they wait for ten seconds, and a slow machine may take that long to kill the worker
+    assert any(statuses() == [0, 0] for _ in range(3))
 
 
 def test_a_service_that_is_told_to_stop_says_so_and_goes_on_for_a_while(
     tmp_path: Path, body: dict[str, object]
 ) -> None:
-    with serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "60"}) as (url, process):
+    with serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "600"}) as (url, process):
         process.terminate()
         until(lambda: requests.get(f"{url}/readyz", timeout=PATIENCE).status_code == 503)
 
@@ -172,7 +191,7 @@ def test_a_service_that_is_told_to_stop_says_so_and_goes_on_for_a_while(
 
 def test_answers_of_a_service_that_will_stop_are_the_last_of_their_connections(tmp_path: Path) -> None:
     with (
-        serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "60"}) as (url, process),
+        serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "600"}) as (url, process),
         requests.Session() as session,
     ):
         assert session.get(f"{url}/healthz", timeout=PATIENCE).headers["Connection"] == "keep-alive"
@@ -190,18 +209,23 @@ def test_it_ends_by_itself_after_the_delay(tmp_path: Path) -> None:
 
 
 def test_a_request_in_work_is_answered_before_the_end(tmp_path: Path) -> None:
-    with full(tmp_path, 1) as service:
-        os.kill(service.process, signal.SIGTERM)
-        parts = urlsplit(service.base)
+    def is_answered_after_the_door_was_closed() -> bool:
+        with full(tmp_path, 1) as service:
+            os.kill(service.process, signal.SIGTERM)
+            parts = urlsplit(service.base)
 
-        def is_closed() -> bool:
-            with socket.socket() as connection:
-                return connection.connect_ex((parts.hostname, parts.port)) != 0
+            def is_closed() -> bool:
+                with socket.socket() as connection:
+                    return connection.connect_ex((parts.hostname, parts.port)) != 0
 
-        until(is_closed)
-        assert service.statuses == []
-        service.released.set()
-        until(lambda: service.statuses == [200])
+            until(is_closed)
+            was_in_work = service.statuses == []
+            service.released.set()
+            until(lambda: service.statuses)
+            return was_in_work and service.statuses == [200]
+
+    # it is in work for ten seconds, and a slow machine may take that long to close the door
+    assert any(is_answered_after_the_door_was_closed() for _ in range(3))
 
 
 def test_the_workers_of_a_new_generation_take_over(tmp_path: Path, body: dict[str, object]) -> None:

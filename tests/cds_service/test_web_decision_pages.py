@@ -19,6 +19,7 @@ from cds_service.store.keys import load_keys
 from tests.cds_service.store.entries import card, decided, said, stored
 from tests.cds_service.test_web_pages import parsed, words
 from tests.serving import ROOT
+from tests.waiting import unhurried
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -30,7 +31,7 @@ SAMPLES = ("lantidra-pregnant", "lantidra-everything-documented", "medicare-memb
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings.load(data_dir=tmp_path / "data")
+    return unhurried(Settings.load(data_dir=tmp_path / "data"))
 
 
 @pytest.fixture

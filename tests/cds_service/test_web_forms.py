@@ -16,6 +16,7 @@ from tests.calling import SERVICE
 from tests.cds_service.ehr import Ehr
 from tests.cds_service.security.signing import jwks
 from tests.serving import ROOT
+from tests.waiting import unhurried
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -30,7 +31,7 @@ PATIENT = BODY["context"]["patientId"]
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    app = create_app(Settings.load(data_dir=tmp_path_factory.mktemp("data"), commit_wait=2))
+    app = create_app(unhurried(Settings.load(data_dir=tmp_path_factory.mktemp("data"))))
     yield app.test_client()
     app.extensions["recorder"].close()
 
@@ -87,7 +88,7 @@ def test_a_chart_that_is_not_asked_for_rightly_is_not_told(client: FlaskClient, 
 
 
 def test_without_stored_facts_the_patient_is_not_named(tmp_path: Path) -> None:
-    app = create_app(Settings.load(data_dir=tmp_path, store_facts=False, commit_wait=2))
+    app = create_app(unhurried(Settings.load(data_dir=tmp_path, store_facts=False)))
     browser = app.test_client()
     made = browser.post(SERVICE, json=BODY).get_json()["cards"][0]["uuid"]
     held = browser.post(CHART, json={"decision": made}).get_json()
@@ -97,7 +98,7 @@ def test_without_stored_facts_the_patient_is_not_named(tmp_path: Path) -> None:
 
 
 def test_a_card_that_no_key_opens_is_not_told(tmp_path: Path) -> None:
-    app = create_app(Settings.load(data_dir=tmp_path, commit_wait=2))
+    app = create_app(unhurried(Settings.load(data_dir=tmp_path)))
     browser = app.test_client()
     made = browser.post(SERVICE, json=BODY).get_json()["cards"][0]["uuid"]
     app.extensions["recorder"].close()
@@ -116,7 +117,7 @@ class TestWithClients:
             f"clients: [{{name: EHR, issuer: 'https://ehr.example.org', keys: keys.json, fhir_servers: '{ehr.base}', "
             "smart_app: {client_id: form, origins: 'https://auth.example.org'}}]"
         )
-        app = create_app(Settings.load(data_dir=tmp_path, clients=clients, commit_wait=2))
+        app = create_app(unhurried(Settings.load(data_dir=tmp_path, clients=clients)))
         monkeypatch.setattr("cds_service.web.authentication.name_of_caller", lambda: "EHR")
         yield app.test_client()
         app.extensions["recorder"].close()
@@ -124,7 +125,7 @@ class TestWithClients:
     @pytest.fixture
     def made(self, tmp_path: Path, browser: FlaskClient) -> str:
         """A decision of the client EHR, made without the trouble of a token."""
-        app = create_app(Settings.load(data_dir=tmp_path, commit_wait=2))
+        app = create_app(unhurried(Settings.load(data_dir=tmp_path)))
         found: str = app.test_client().post(SERVICE, json=BODY).get_json()["cards"][0]["uuid"]
         app.extensions["recorder"].close()
         return found

@@ -160,7 +160,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 
 
 def status(url: str, address: str = "127.0.0.1", **headers: str) -> int:
-    connection = http.client.HTTPConnection(address, urlsplit(url).port, timeout=20)
+    connection = http.client.HTTPConnection(address, urlsplit(url).port, timeout=PATIENCE)
     try:
         connection.request("GET", "/decisions", headers=headers)
         return connection.getresponse().status

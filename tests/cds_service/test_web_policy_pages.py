@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from cds_service.policy.outline import Outline, outline
 from cds_service.proof import proof_of
 from cds_service.review import Services
 from cds_service.settings import Settings
-from cds_service.web import code_lists
+from cds_service.web import code_lists, policy_pages
 from fhir_mappings import codes
 from fhir_mappings.listings import ListedCode
 from tests import second_version
@@ -55,7 +56,10 @@ class TestTheList:
             assert LIBRARY.payer_name(document.payer) in text
             assert f"from {document.effective_from}" in text
 
-    def test_a_version_ends_on_the_day_before_the_next_begins(self, tmp_path: Path) -> None:
+    def test_a_version_ends_on_the_day_before_the_next_begins(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(policy_pages, "_today", lambda: datetime.date(2026, 11, 20))
         text = words(client(tmp_path, analysts_folder(tmp_path)).get("/policies"))
 
         assert "from 2027-01-01 not yet in force what it changed from 2023-02-01 to 2026-12-31 in force today" in text

@@ -17,6 +17,7 @@ from tests import medplum
 from tests.calling import SERVICE
 from tests.cds_service.security.signing import jwks
 from tests.serving import ROOT
+from tests.waiting import unhurried
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -31,7 +32,7 @@ UNKNOWN = "4f6d0e2c-9f0c-4d53-8a7e-1f0a4f0f5d11"
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    app = create_app(Settings.load(data_dir=tmp_path_factory.mktemp("data"), commit_wait=2))
+    app = create_app(unhurried(Settings.load(data_dir=tmp_path_factory.mktemp("data"))))
     yield app.test_client()
     app.extensions["recorder"].close()
 

@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 
 import pytest
 
+from cds_service.security import keys
 from cds_service.security.key_shelf import Shelf
-from cds_service.security.keys import FRESH, PAUSE, UrlKeys
+from cds_service.security.keys import FRESH, PAUSE, Keys, UrlKeys, read_keys
 from tests.cds_service.security.signing import public
 from tests.cds_service.security.test_keys import Clock, Source
 from tests.waiting import PATIENCE
@@ -79,6 +82,30 @@ class TestWorkers:
         second.find("RSA", "RSA")  # the last one, as in the first worker: nobody waits for what is known
         assert [one.find("RSA", "RSA") for one in (first, second)] == [None, None]
         assert source.fetches == 2
+
+    def test_whoever_asks_while_keys_are_taken_from_the_shelf_waits_for_them(
+        self, worker: Callable[[], UrlKeys], source: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert worker().find("RSA", "RSA") is not None
+        second = worker()
+        reading, go_on = threading.Event(), threading.Event()
+
+        def slowly(data: bytes) -> Keys:
+            reading.set()
+            go_on.wait(PATIENCE)
+            return read_keys(data)
+
+        monkeypatch.setattr(keys, "read_keys", slowly)
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(second.find, "RSA", "RSA")
+            assert reading.wait(PATIENCE)
+            meanwhile = pool.submit(second.find, "RSA", "RSA")
+            wait([meanwhile], 0.2)  # so that it could end without them
+            go_on.set()
+
+        assert first.result() is not None
+        assert meanwhile.result() is not None
+        assert source.fetches == 1
 
     def test_without_room_on_the_shelf_each_fetches_its_own(
         self, worker: Callable[[], UrlKeys], source: Source, clock: Clock, monkeypatch: pytest.MonkeyPatch

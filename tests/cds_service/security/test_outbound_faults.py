@@ -67,7 +67,7 @@ class TestDeadline:
         def look_up() -> None:
             assert FhirReader(ehr.base, deadline=Deadline.after(0.3)).many([QUERY])[QUERY].problem == LATE
 
-        assert ends_by(0.3 + MARGIN, look_up)
+        assert any(ends_by(0.3 + MARGIN, look_up, tries=1) and ehr.asked for _ in range(10))
         waiting = [t for t in set(threading.enumerate()) - before if "work" in t.name]
         for thread in waiting:
             thread.join(SOON)
@@ -88,32 +88,33 @@ class TestDeadline:
         assert any(stop_in_time() for _ in range(10))
 
     def test_a_handshake_that_drips_ends_at_the_deadline_and_its_thread_too(self) -> None:
-        hung_up = threading.Event()
-        with socket.create_server(("127.0.0.1", 0)) as server:
+        callers: list[int] = []
 
-            def drip() -> None:
-                connection, _ = server.accept()
-                with connection, contextlib.suppress(OSError):
-                    connection.sendall(b"\x16\x03\x03\x40\x00")  # the head of a long handshake record
-                    while True:
-                        connection.sendall(b"\x00")
-                        time.sleep(0.02)
-                hung_up.set()
+        def drip(server: socket.socket) -> None:
+            connection, (_, port) = server.accept()
+            callers.append(port)
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"\x16\x03\x03\x40\x00")  # the head of a long handshake record
+                while True:
+                    connection.sendall(b"\x00")
+                    time.sleep(0.02)
 
-            base = f"https://127.0.0.1:{server.getsockname()[1]}/fhir"
-
-            def ends_in_time() -> bool:
-                hung_up.clear()
-                thread = threading.Thread(target=drip)
+        def ends_in_time() -> bool:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                thread = threading.Thread(target=drip, args=(server,), daemon=True)
                 thread.start()
+                base = f"https://127.0.0.1:{server.getsockname()[1]}/fhir"
                 in_time = ends_by(
                     0.3 + 4 * MARGIN, lambda: FhirReader(base, deadline=Deadline.after(0.3)).many([QUERY]), tries=1
                 )
-                assert hung_up.wait(PATIENCE)
-                thread.join()
-                return in_time
+                # for the thread that waits for a caller, should the deadline have come before there was one
+                with socket.create_connection(server.getsockname()) as late:
+                    own = late.getsockname()[1]
+                thread.join(PATIENCE)
+                assert not thread.is_alive(), "nobody hung up"
+                return in_time and callers[-1] != own
 
-            assert any(ends_in_time() for _ in range(10))
+        assert any(ends_in_time() for _ in range(10))
 
     def test_a_name_whose_look_up_hangs_ends_at_the_deadline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         released = threading.Event()
@@ -150,8 +151,12 @@ class TestAnswer:
             with contextlib.suppress(NothingToGoOn):
                 review.answer(asked, hurried, today=datetime.date(2026, 11, 20))
 
-        assert ends_by(answering, answer)
-        assert ehr.asked
+        def is_given_in_time() -> bool:
+            ehr.asked.clear()
+            # where the time for fetching was over before it began, there was no fault
+            return ends_by(answering, answer, tries=1) and bool(ehr.asked)
+
+        assert any(is_given_in_time() for _ in range(10))
 
     def test_with_its_defaults_it_answers_in_time_in_every_slow_fault(
         self, tmp_path: Path, services: review.Services, request_body: dict[str, Any]

@@ -73,11 +73,11 @@ class TestSeveral:
 
     @pytest.mark.parametrize("answer", [True, False])
     def test_a_shared_store_that_answers_decides(self, answer: bool) -> None:
-        assert PatientReplays(Asked(lambda: answer)).accept("a", "1", 0) is answer
+        assert PatientReplays(Asked(lambda: answer), PATIENCE).accept("a", "1", 0) is answer
 
     def test_one_that_is_gone_lets_pass_and_is_then_left_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
         shared = Asked(fail)
-        replays = PatientReplays(shared, breaker=CircuitBreaker(failures=2))
+        replays = PatientReplays(shared, PATIENCE, CircuitBreaker(failures=2, clock=Clock()))
 
         assert [replays.accept("a", str(n), 0) for n in range(10)] == [True] * 10
         assert shared.times == 2
@@ -86,7 +86,7 @@ class TestSeveral:
     def test_one_that_hangs_is_waited_for_only_a_moment(self) -> None:
         go_on = threading.Event()
         shared = Asked(lambda: go_on.wait(PATIENCE))
-        replays = PatientReplays(shared, patience=0.01, breaker=CircuitBreaker(failures=8))
+        replays = PatientReplays(shared, patience=0.01, breaker=CircuitBreaker(failures=8, clock=Clock()))
 
         try:
             assert [replays.accept("a", str(n), 0) for n in range(20)] == [True] * 20

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from cds_service.store import backup, chain, reading
 from cds_service.store.journal import Journal
 from cds_service.store.writer import Writer
 from tests.cds_service.store.entries import card, database, decided, keys, stored
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     import pytest
@@ -38,10 +40,10 @@ def restored(settings: Settings, folder: Path) -> Settings:
 
 def journal_stored(settings: Settings) -> None:
     """Do what a service does at its start with what waits in the journal."""
-    writer = Writer(database(settings), Journal(settings.data_dir, keys(settings)), 1.0)
+    writer = Writer(database(settings), Journal(settings.data_dir, keys(settings)), PATIENCE)
     writer.start()
     writer.put(decided(settings))
-    writer.close()
+    writer.close(PATIENCE)
 
 
 def cli(settings: Settings, folder: Path) -> Result:
@@ -105,20 +107,25 @@ def test_a_record_that_moves_from_the_journal_to_the_database_meanwhile_is_not_m
 def test_a_backup_beside_a_service_that_records_is_whole(embedded: Settings, tmp_path: Path) -> None:
     stop = threading.Event()
     acknowledged: list[str] = []
+    before: set[str] = set()
+
+    def has_more_than(known: int) -> bool:
+        return len(acknowledged) > known
 
     def record() -> None:
-        writer = Writer(database(embedded), Journal(embedded.data_dir, keys(embedded)), 1.0)
+        writer = Writer(database(embedded), Journal(embedded.data_dir, keys(embedded)), PATIENCE)
         writer.start()
         while not stop.is_set():
             entry = decided(embedded, card())
             writer.put(entry)
             acknowledged.append(entry.id)
-        writer.close()
+        writer.close(PATIENCE)
 
     thread = threading.Thread(target=record)
     thread.start()
     try:
         for number in range(5):
+            until(partial(has_more_than, len(before)))
             before = set(acknowledged)
             backup.back_up(embedded, tmp_path / f"copy{number}")
             copy = restored(embedded, tmp_path / f"copy{number}")
@@ -128,7 +135,6 @@ def test_a_backup_beside_a_service_that_records_is_whole(embedded: Settings, tmp
     finally:
         stop.set()
         thread.join()
-    assert len(acknowledged) > 5
 
 
 def test_it_is_for_its_user_only_and_holds_no_key(embedded: Settings, tmp_path: Path) -> None:

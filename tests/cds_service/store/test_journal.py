@@ -11,7 +11,7 @@ import pytest
 
 from cds_service.settings import Settings
 from cds_service.store import journal as journals
-from cds_service.store.journal import Depth, Journal
+from cds_service.store.journal import Depth, Journal, Taken
 from tests.cds_service.store.entries import card, decided, keys
 
 
@@ -113,27 +113,30 @@ def test_a_file_that_another_process_has_just_stored_is_no_trouble(
     assert list(of_process.take()) == []
 
 
-@pytest.mark.parametrize("done", [True, False], ids=["stored", "being stored"])
-def test_a_file_that_another_process_takes_as_soon_as_it_is_there_loses_no_entry(
-    embedded: Settings, monkeypatch: pytest.MonkeyPatch, *, done: bool
+@pytest.mark.parametrize("finishes", [True, False], ids=["which is done with it", "which is at it"])
+def test_a_file_that_is_only_being_begun_is_not_taken_by_another_process(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, *, finishes: bool
 ) -> None:
     of_process, other = journal(embedded), journal(embedded)
-    locked, taking = fcntl.flock, other.take()
+    lock = fcntl.flock
+    looks: list[Iterator[Taken]] = []
 
-    def locked_too_late(file: int, how: int) -> None:
-        monkeypatch.undo()
-        taken = next(taking)
-        if done:
-            other.done(taken)
-            list(taking)
-        locked(file, how)
+    def lock_after_another_has_looked(file: int, how: int) -> None:
+        if not looks:
+            looks.append(other.take())
+            for taken in looks[0]:
+                if not finishes:
+                    break  # the file stays locked
+                other.done(taken)
+        lock(file, how)
 
-    monkeypatch.setattr(fcntl, "flock", locked_too_late)
+    monkeypatch.setattr(fcntl, "flock", lock_after_another_has_looked)
     of_process.append(entry := decided(embedded))
-    list(taking)
-    of_process.close()
 
-    assert [e for taken in other.take() for e in taken.entries] == [entry]
+    [look] = looks
+    assert list(look) == []
+    of_process.close()
+    assert [taken.entries for taken in other.take()] == [[entry]]
 
 
 def test_the_depth_can_be_asked_while_another_process_stores_a_file(

@@ -70,6 +70,25 @@ def test_of_two_processes_that_make_a_key_at_once_both_use_one(tmp_path: Path, m
     assert load_keys(Settings.load(data_dir=tmp_path)).current.id == other
 
 
+def test_two_containers_that_make_a_key_at_once_as_processes_of_one_number_use_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.load(data_dir=tmp_path)
+    link = os.link
+    others: list[str] = []
+
+    def link_after_another_has(*paths: Path) -> None:
+        if not others:
+            others.append("")
+            others[0] = load_keys(settings).current.id
+        link(*paths)
+
+    monkeypatch.setattr(os, "link", link_after_another_has)
+
+    assert [load_keys(settings).current.id] == others
+    assert [path.name for path in tmp_path.iterdir()] == ["record.key"]
+
+
 @pytest.mark.parametrize("value", ["short", "", ",", f"{ONE},short"])
 def test_a_secret_that_is_too_short_is_named(tmp_path: Path, value: str) -> None:
     with pytest.raises(SettingsError, match="COVERAGE_CDS_RECORD_KEYS"):
