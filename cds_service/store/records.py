@@ -20,7 +20,7 @@ from cds_service.cards.assessment import assessment_of
 from cds_service.crd.coverage_information import identity_of
 from cds_service.decision import Decision
 from cds_service.store.keys import Key
-from fhir_mappings.facts import Facts
+from fhir_mappings.facts import Facts, Statement
 from fhir_mappings.json_fields import reference_to
 
 LONGEST_CARD_ID = 64
@@ -29,6 +29,7 @@ _ACTION = "system action"
 """What a sealed system action is sealed as being about; the record around it is signed as a whole."""
 _ASSERTED = ("coverage", "covered", "pa-needed", "doc-needed", "questionnaire", "coverage-assertion-id")
 _FACTS = TypeAdapter(Facts)
+_STATEMENT = TypeAdapter(Statement)
 _LITTLE = 1
 """Of nine: a card and its facts become a quarter of their size, and fewer pages have to reach the disk."""
 
@@ -86,8 +87,11 @@ def decision_entry(
     actions = answer.get("systemActions", [])
     by_card = {id(decision.card): decision for decision in judged}
     cards, sealed = [], []
+    statements = StatementsJson() if len(judged) > 1 else None
     for card in answer["cards"]:
-        secret = _secret(card, by_card.get(id(card)), store_facts=store_facts)
+        decision = by_card.get(id(card))
+        facts = facts_json(decision.facts, statements) if decision and store_facts else None
+        secret = _secret(card, decision, facts)
         secret = key.seal(zlib.compress(secret, _LITTLE), _about(card))
         cards.append({**_assessed(card), "sealed": hashlib.sha256(secret).hexdigest()})
         sealed.append(secret)
@@ -135,10 +139,30 @@ def facts_of(secret: bytes) -> Facts | None:
     return None if found is None else _FACTS.validate_json(orjson.dumps(found))
 
 
-def facts_json(facts: Facts) -> bytes:
-    """Return facts as JSON, from which ``facts_of`` makes equal ones."""
+def facts_json(facts: Facts, statements: StatementsJson | None = None) -> bytes:
+    """Return facts as JSON, from which ``facts_of`` makes equal ones; ``statements`` for those of several orders."""
     plain = replace(facts, missing=dict(facts.missing))  # pydantic writes no read-only view
-    return _FACTS.dump_json(plain, exclude={"index"})
+    if statements is None:
+        return _FACTS.dump_json(plain, exclude={"index"})
+    return _FACTS.dump_json(plain, exclude={"index", "statements"})[:-1] + statements.member(facts) + b"}"
+
+
+class StatementsJson:
+    """The statements of one call as JSON, each written once: its orders share nearly all of them."""
+
+    def __init__(self) -> None:
+        self._written: dict[int, tuple[Statement, bytes]] = {}
+
+    def member(self, facts: Facts) -> bytes:
+        """Return the member ``statements``, with the comma before it."""
+        return b',"statements":[' + b",".join(map(self._one, facts.statements)) + b"]"
+
+    def _one(self, statement: Statement) -> bytes:
+        found = self._written.get(id(statement))
+        if found is None:
+            # the statement is kept with it, so that its id is nobody else's
+            found = self._written[id(statement)] = statement, _STATEMENT.dump_json(statement)
+        return found[1]
 
 
 def uuid_of(text: str) -> str | None:
@@ -178,12 +202,11 @@ def about(uuid: str) -> str:
     return _about({"uuid": uuid})
 
 
-def _secret(card: Mapping[str, Any], decision: Decision | None, *, store_facts: bool) -> bytes:
+def _secret(card: Mapping[str, Any], decision: Decision | None, facts: bytes | None) -> bytes:
     shown = b'{"card":' + exact_json.write(card)
-    if decision is None:
-        return shown + b"}"
-    shown += b',"line":' + orjson.dumps(decision.line)
-    return shown + (b',"facts":' + facts_json(decision.facts) if store_facts else b"") + b"}"
+    if decision is not None:
+        shown += b',"line":' + orjson.dumps(decision.line)
+    return shown + (b',"facts":' + facts if facts else b"") + b"}"
 
 
 def _assessed(card: Mapping[str, Any]) -> dict[str, Any]:

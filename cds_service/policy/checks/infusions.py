@@ -26,10 +26,11 @@ def earlier_infusions(
     other_days = [s.when for s in facts.of(*not_with) if s.when]
     found = []
     for s in facts.of(*value_set, *unstated):
-        certain = bool(s.concepts.intersection(value_set))
-        before = s.when is None or s.when.first < facts.as_of
-        if s.kind not in _COUNTED or s.phase == "planned" or not before or s.concepts.intersection(not_with):
+        if s.kind not in _COUNTED or s.phase == "planned" or s.concepts.intersection(not_with):
             continue
+        if s.when is not None and s.when.first >= facts.as_of:
+            continue
+        certain = bool(s.concepts.intersection(value_set))
         if certain or not any(s.when and s.when.touches(d.first, d.last) for d in other_days):
             found.append(s)
     return found

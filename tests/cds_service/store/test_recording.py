@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from cds_service.bundle_request import request_from
 from cds_service.cli import main
 from cds_service.settings import Settings
 from cds_service.store.migrate import upgrade
-from cds_service.store.records import facts_json, facts_of
+from cds_service.store.records import StatementsJson, facts_json, facts_of
 from fhir_mappings.facts import Attestation, Coding, DateRange, Evidence, Facts, Order, Quantity, Statement
 from tests.cds_service.store.entries import card, decided, stored
 from tests.serving import ROOT
@@ -280,3 +281,12 @@ FACTS = st.builds(
 @given(FACTS)
 def test_facts_come_back_as_they_were(facts: Facts) -> None:
     assert facts_of(orjson.dumps({"facts": orjson.loads(facts_json(facts))})) == facts
+
+
+@hypothesis_settings(max_examples=50)
+@given(st.lists(STATEMENTS, max_size=3), st.lists(FACTS, min_size=2, max_size=3))
+def test_facts_that_share_statements_come_back_as_they_were(shared: list[Statement], several: list[Facts]) -> None:
+    statements = StatementsJson()
+    for found in several:
+        facts = replace(found, statements=(*found.statements, *shared))
+        assert facts_of(orjson.dumps({"facts": orjson.loads(facts_json(facts, statements))})) == facts
