@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+
+from tests.serving import free_port
 
 ROOT = Path(__file__).parents[1]
 PATH = "/cds-services/coverage-criteria"
@@ -95,7 +96,7 @@ def install_healthchain() -> None:
 @contextmanager
 def running(kind: Kind, folder: str) -> Iterator[Running]:
     """Run a server on a free port and yield it once it takes connections."""
-    port = _free_port()
+    port = free_port()
     process = _start(kind, port, folder)
     try:
         _wait_for(port, process)
@@ -107,7 +108,7 @@ def running(kind: Kind, folder: str) -> Iterator[Running]:
 @contextmanager
 def starting(kind: Kind, folder: str) -> Iterator[Running]:
     """Start a server on a free port and yield it at once."""
-    port = _free_port()
+    port = free_port()
     process = _start(kind, port, folder)
     try:
         yield Running(kind, port, process)
@@ -133,15 +134,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    while True:
-        # below those that systems give to outgoing connections, one of which could take it before the server does
-        port = random.randint(10_000, 32_000)  # noqa: S311 - two runs are to choose differently
-        with socket.socket() as free, suppress(OSError):
-            free.bind(("127.0.0.1", port))
-            return port
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

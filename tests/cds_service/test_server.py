@@ -94,7 +94,10 @@ def test_pinned_workers_have_a_processor_each(tmp_path: Path, *, pinned: bool) -
 
 @pytest.mark.skipif("glibc" not in platform.libc_ver()[0], reason="other C libraries have no heaps of threads")
 @pytest.mark.parametrize("chosen", [{}, {"MALLOC_ARENA_MAX": "8"}])
-def test_threads_share_one_heap_unless_somebody_has_chosen(tmp_path: Path, chosen: dict[str, str]) -> None:
+def test_threads_share_one_heap_unless_somebody_has_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str]
+) -> None:
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     with serving(tmp_path, settings=chosen) as (url, process):
         for _ in range(5):
             assert requests.get(f"{url}/readyz", timeout=PATIENCE).ok

@@ -109,6 +109,18 @@ def test_claims_that_may_differ(changed: dict[str, Any]) -> None:
     assert check(signed(claims(**changed))) == "EHR"
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"iat": NOW + 61, "exp": NOW + 300}, "iat is in the future"),
+        ({"nbf": NOW + 61}, "the token does not count yet"),
+        ({"iat": NOW - 300, "exp": NOW - 60}, "the token has expired"),
+    ],
+)
+def test_clocks_may_differ_by_a_minute_and_no_more(changed: dict[str, Any], reason: str) -> None:
+    assert refused(signed(claims(**changed))) == reason
+
+
 def test_the_jku_of_the_client_is_compared_and_may_be_the_url_of_its_keys() -> None:
     elsewhere = Client("EHR", ISSUER, "https://ehr.example.org/keys.json")
 
