@@ -180,6 +180,13 @@ class Settings(BaseSettings):
                 )
         return value
 
+    @field_validator("pin_workers", mode="after")
+    @classmethod
+    def _can_be_pinned(cls, value: bool) -> bool:
+        if value and not hasattr(os, "sched_setaffinity"):
+            raise ValueError("this system keeps no process on one processor; Linux does")
+        return value
+
     @field_validator("base_url", mode="after")
     @classmethod
     def _without_last_slash(cls, value: str | None) -> str | None:
