@@ -24,7 +24,8 @@ from fhir_mappings.resources import (
 _REFUTED = {"refuted", "entered-in-error"}
 _UNSURE = {"unconfirmed", "provisional", "differential"}
 _PAST = {"inactive", "remission", "resolved"}
-_CURRENT = {"active", "recurrence", "relapse"}
+_KNOWN = _PAST | {"active", "recurrence", "relapse"}
+_KNOWN_VERIFICATION = _UNSURE | {"confirmed"}
 _ABATED = ("abatementDateTime", "abatementPeriod", "abatementAge", "abatementRange", "abatementString")
 _UNDATED_ONSET = ("onsetAge", "onsetRange", "onsetString")
 
@@ -37,12 +38,11 @@ def read(resource: Resource) -> Reading | None:
         return unreadable(resource, UNREAD_CODE) if described.unread else None
     if is_modified(resource):
         return unreadable(resource, MODIFIED)
-    if is_refuted(resource):
+    verification = describe(resource.get("verificationStatus")).once(_tokens)
+    if verification & _REFUTED:
         return None
-    verification = _tokens(resource.get("verificationStatus"))
-    clinical = _tokens(resource.get("clinicalStatus"))
-    odd = bool(verification and not verification & {"confirmed", *_UNSURE})
-    odd = odd or bool(clinical and not clinical & (_PAST | _CURRENT))
+    clinical = describe(resource.get("clinicalStatus")).once(_tokens)
+    odd = bool(verification and not verification & _KNOWN_VERIFICATION) or bool(clinical and not clinical & _KNOWN)
     onset = moment(*_onset(resource))
     until = end(resource.get("abatementDateTime"), resource.get("abatementPeriod"))
     statement = Statement(
@@ -63,17 +63,16 @@ def read(resource: Resource) -> Reading | None:
 
 def is_refuted(resource: Resource) -> bool:
     """Whether a Condition is refuted or was entered in error."""
-    return bool(_tokens(resource.get("verificationStatus")) & _REFUTED)
+    return bool(describe(resource.get("verificationStatus")).once(_tokens) & _REFUTED)
 
 
-def _tokens(concept: object) -> set[str]:
+def _tokens(described: Description) -> frozenset[str]:
     """Return the codes of a status in lower case, or its text where it has no code."""
-    described = describe(concept)
     codes = {token(code) for _, code in described.codings} or {token(words) for words in described.texts}
-    return {code for code in codes if code}
+    return frozenset(code for code in codes if code)
 
 
-def _phase(resource: Resource, clinical: set[str], *, dated: bool) -> Phase:
+def _phase(resource: Resource, clinical: frozenset[str], *, dated: bool) -> Phase:
     """Return past for what is over. An abatement with its date may lie ahead (a due date): facts() decides that."""
     if clinical & _PAST:
         return "past"

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 from fhir_mappings import codes, therapies
-from fhir_mappings.codes import NOTHING, Match, together
+from fhir_mappings.codes import NOTHING, SCOPES, Match, together
 from fhir_mappings.json_fields import LONGEST, LONGEST_SEARCHED, items, text
 
 Codings = tuple[tuple[str | None, str | None], ...]
+Derived = TypeVar("Derived")
 
 
-class Description(NamedTuple):
-    """The codings and texts of one or more CodeableConcepts."""
+@dataclass(slots=True, unsafe_hash=True)
+class Description:
+    """The codings and texts of one or more CodeableConcepts. It is never changed."""
 
     codings: Codings = ()
     texts: tuple[str, ...] = ()
     """The concept's text first, then the displays; each once."""
     unread: bool = False
     """Something stands there, and none of it can be read."""
+    _derived: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
     def display(self) -> str | None:
@@ -32,44 +37,67 @@ class Description(NamedTuple):
         """Return both descriptions as one."""
         if not isinstance(other, Description):
             return NotImplemented
+        if other is UNDESCRIBED:
+            return self
+        if self is UNDESCRIBED:
+            return other
         texts = tuple(dict.fromkeys(self.texts + other.texts))
         return Description(self.codings + other.codings, texts, self.unread or other.unread)
 
+    def once(self, derive: Callable[[Description], Derived]) -> Derived:
+        """Return what a function makes of this description; it is asked once, which helps those that recur.
 
+        What it returns is kept, and must not be changed.
+        """
+        found: Derived = self._derived.get(derive, _NOT_YET)
+        if found is _NOT_YET:
+            found = self._derived[derive] = derive(self)
+        return found
+
+
+_NOT_YET: Any = object()
 UNDESCRIBED = Description()
 
 
 def describe(value: object) -> Description:
     """Read a CodeableConcept, a list of them, a bare Coding or a bare text."""
-    if value is None:
-        return UNDESCRIBED
-    usual = _usual(value) if isinstance(value, dict) else None
-    return _described(value) if usual is None else usual
-
-
-def _usual(concept: dict[str, Any]) -> Description | None:
-    """Return what a concept says that has codings and short texts, as most have; None for any other."""
-    codings = concept.get("coding")
+    if not isinstance(value, dict):
+        return UNDESCRIBED if value is None else _described(value)
+    codings = value.get("coding")
     if not isinstance(codings, list) or not codings:
-        return None
-    told = [concept.get("text")]
+        return _described(value)
     try:
-        for coding in codings:
-            told += (coding.get("system"), coding.get("code"), coding.get("display"))
-        return _described_before(tuple(told)) if sum(map(len, filter(None, told))) <= _LONGEST_TOLD else None
+        if len(codings) == 1:
+            coding = codings[0]
+            told = value.get("text"), coding.get("system"), coding.get("code"), coding.get("display")
+        else:
+            told = _told(value.get("text"), codings)
+        return _recurring.get(told) or _learned(value, told)
     except (AttributeError, TypeError):  # something else stands there than objects and texts
-        return None
+        return _described(value)
 
 
+_MOST_RECURRING = 16384
 _LONGEST_TOLD = 2 * LONGEST
+_recurring: dict[tuple[str | None, ...], Description] = {}
+"""Concepts by their text and, for each coding, system, code and display: they recur as names do."""
 
 
-@lru_cache(maxsize=16384)
-def _described_before(told: tuple[Any, ...]) -> Description:
-    """Describe a concept by its text and, for each coding, system, code and display: they recur as names do."""
-    parts = [told[at : at + 3] for at in range(1, len(told), 3)]
-    codings = [dict(zip(("system", "code", "display"), part, strict=True)) for part in parts]
-    return _described({"text": told[0], "coding": codings})
+def _told(text: Any, codings: list[Any]) -> tuple[Any, ...]:
+    told = [text]
+    for coding in codings:
+        told += (coding.get("system"), coding.get("code"), coding.get("display"))
+    return tuple(told)
+
+
+def _learned(concept: dict[str, Any], told: tuple[str | None, ...]) -> Description:
+    """Describe a concept with codings; keep that when its texts are short. Raises TypeError for other than texts."""
+    described = _described(concept)
+    if sum(len(part) for part in told if part is not None) <= _LONGEST_TOLD:
+        if len(_recurring) >= _MOST_RECURRING:
+            _recurring.clear()
+        _recurring[told] = described
+    return described
 
 
 def _described(value: object) -> Description:
@@ -112,13 +140,24 @@ def matches(description: Description, scope: str | None = None, *, therapy: bool
     """
     if not description.codings and not description.texts:
         return NOTHING
+    return description.once(_MATCHERS[scope, therapy])
+
+
+def _matches(description: Description, scope: str | None, therapy: bool) -> Match:
     for words in description.texts:
         if len(words) > LONGEST:
-            return _matches(description.codings, description.texts, scope, therapy)
-    return _matches_of_short(description.codings, description.texts, scope, therapy)
+            return _found(description.codings, description.texts, scope, therapy)
+    return _found_of_short(description.codings, description.texts, scope, therapy)
 
 
-def _matches(codings: Codings, texts: tuple[str, ...], scope: str | None, therapy: bool) -> Match:
+_MATCHERS: Mapping[tuple[str | None, bool], Callable[[Description], Match]] = {
+    (scope, therapy): partial(_matches, scope=scope, therapy=therapy)
+    for scope in (None, *SCOPES)
+    for therapy in (False, True)
+}
+
+
+def _found(codings: Codings, texts: tuple[str, ...], scope: str | None, therapy: bool) -> Match:
     found = [codes.match_code(system, code) for system, code in codings]
     if scope is not None:
         found += [codes.match_words(words, scope) for words in texts]
@@ -127,5 +166,5 @@ def _matches(codings: Codings, texts: tuple[str, ...], scope: str | None, therap
     return together(found)
 
 
-_matches_of_short = lru_cache(maxsize=16384)(_matches)
+_found_of_short = lru_cache(maxsize=16384)(_found)
 """The names of drugs, tests and diagnoses come again and again, so that most are answered by one lookup."""

@@ -30,6 +30,8 @@ def items(value: object) -> Sequence[Any]:
 
 def objects(value: object) -> list[dict[str, Any]]:
     """Return the JSON objects of a repeating field, leaving out everything else."""
+    if value is None:
+        return []
     return [item for item in items(value) if isinstance(item, dict)]
 
 
@@ -37,7 +39,7 @@ def one_object(value: object) -> Mapping[str, Any]:
     """Return the JSON object of a field (the first one of a list), or an empty one."""
     if isinstance(value, dict):
         return value
-    return next(iter(objects(value)), _EMPTY)
+    return next(iter(objects(value)), _EMPTY) if value else _EMPTY
 
 
 def text(value: object, longest: int = LONGEST) -> str | None:
@@ -76,7 +78,9 @@ def number(value: object) -> Decimal | None:
 
 def reference_to(resource: Mapping[str, Any]) -> str:
     """Return ``Type/id`` of a resource, or ``Type (no id)``."""
-    kind, identity = text(resource.get("resourceType")) or "Resource", text(resource.get("id"))
+    kind, identity = resource.get("resourceType"), resource.get("id")
+    kind = (kind.strip()[:LONGEST] if isinstance(kind, str) else "") or "Resource"
+    identity = identity.strip()[:LONGEST] if isinstance(identity, str) else ""
     return f"{kind}/{identity}" if identity else f"{kind} (no id)"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from fhir_mappings import chimerism, quantities, severity
@@ -40,7 +41,7 @@ class _Part(NamedTuple):
 def read(resource: Resource) -> Reading | None:
     """Return what an Observation and its components yield; None when no value set holds them or nothing was found."""
     code = describe(resource.get("code"))
-    parts = [part for holder in _holders(resource) if (part := _part(holder, code if holder is resource else None))]
+    parts = _parts(resource, code)
     if not parts:
         return unreadable(resource, UNREAD_CODE) if code.unread else None
     if is_modified(resource) or any(is_modified(part.holder) for part in parts):
@@ -62,17 +63,19 @@ def read(resource: Resource) -> Reading | None:
     return evidence(resource, statements, None if counts.known else UNKNOWN_STATUS, unread_date)
 
 
-def _holders(resource: Resource) -> list[Resource]:
-    """Return what can hold a value. A panel without a value of its own says nothing beside its parts."""
+def _parts(resource: Resource, code: Description) -> Sequence[_Part]:
+    """Return what a value set holds. A panel without a value of its own says nothing beside its components."""
     if "component" not in resource and "hasMember" not in resource:
-        return [resource]
-    components: list[Resource] = [*objects(resource.get("component"))]
+        part = _part(resource, code)
+        return () if part is None else (part,)
+    components = objects(resource.get("component"))
     is_panel = bool(components or items(resource.get("hasMember"))) and not has_value(resource)
-    return components if is_panel else [resource, *components]
+    found = [] if is_panel else [_part(resource, code)]
+    found += [_part(component, describe(component.get("code"))) for component in components]
+    return [part for part in found if part is not None]
 
 
-def _part(holder: Resource, code: Description | None) -> _Part | None:
-    code = describe(holder.get("code")) if code is None else code
+def _part(holder: Resource, code: Description) -> _Part | None:
     asked, answered = matches(code, "observations"), NOTHING
     if (value := holder.get("valueCodeableConcept")) is not None:
         answered = matches(describe(value))

@@ -50,19 +50,21 @@ class Found:
 
     def note(self, unreadable: Unreadable | None, quality: Unreadable | None) -> None:
         """Keep what a reader of the card should know about a resource."""
-        self.unreadable += [unreadable] if unreadable else []
-        self.quality += [quality] if quality else []
+        if unreadable is not None:
+            self.unreadable.append(unreadable)
+        if quality is not None:
+            self.quality.append(quality)
 
     def add_draft(self, order: Resource, lookup: Lookup) -> None:
         """Read a draft order: what it orders lies ahead, and its copy in the chart counts no more."""
         reading = _read(order, lookup)
         if self.is_new(order) and reading is not None:
-            planned = (replace(s, phase="planned") if s.phase == "current" else s for s in reading.statements)
-            self._keep(replace(reading, statements=tuple(planned)))
+            self.statements += [replace(s, phase="planned") if s.phase == "current" else s for s in reading.statements]
+            self.note(reading.unreadable, reading.quality)
 
-    def add(self, resource: Resource, reading: Reading | None) -> None:
+    def add(self, resource: Resource, reading: Reading) -> None:
         """Keep what a resource of the chart yields."""
-        if reading is not None and self.is_new(resource):
+        if self.is_new(resource):
             self._keep(reading)
 
     def _keep(self, reading: Reading) -> None:
@@ -77,7 +79,9 @@ def walk(chart: Chart, lookup: Lookup) -> Found:
         found.add_draft(order, lookup)
     for kind, read in READERS.items():
         for resource in chart.of_type(kind):
-            found.add(resource, read(resource, lookup))
+            reading = read(resource, lookup)
+            if reading is not None:
+                found.add(resource, reading)
     return found
 
 
