@@ -20,10 +20,11 @@ def resources(bundle: Mapping[str, Any], depth: int = 1) -> Iterator[tuple[int, 
     A Bundle inside the Bundle is opened to the given depth, its resources under the number of its entry.
     """
     for number, entry in enumerate(entries(bundle), 1):
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+        resource: Any = entry.get("resource") if isinstance(entry, dict) else None
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        if not isinstance(kind, str):
             yield number, None
-        elif resource["resourceType"] != "Bundle":
+        elif kind != "Bundle":
             yield number, resource
         elif depth:
             yield from ((number, inner) for _, inner in resources(resource, depth - 1))

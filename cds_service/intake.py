@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -36,8 +37,8 @@ class Intake:
     def __init__(self, person: Person, draft_orders: Sequence[Resource]) -> None:
         self._person = person
         self._drafts = {_name(r) for r in draft_orders if r["resourceType"].endswith(_ORDERS)} - {None}
-        self._seen: set[tuple[str, str] | None] = set()
-        self.resources: dict[str, list[Resource]] = {}
+        self._seen: set[tuple[str, str] | None] = {*self._drafts}
+        self.resources: defaultdict[str, list[Resource]] = defaultdict(list)
         self.unreadable: list[Unreadable] = []
         for resource in draft_orders:
             if resource["resourceType"] in _SENT_WITH_ORDERS:
@@ -48,19 +49,27 @@ class Intake:
 
         Return False for one that is a draft order. Raises WrongPatient.
         """
-        name = _name(resource)
         whose = same_patient.whose(resource, self._person, links)
         if whose == "another":
             raise same_patient.refusal(resource, where, path)
-        if whose == "ours" and resource["resourceType"] == "Patient":
-            self._know(same_patient.known_as(resource))
-        if name in self._drafts:
+        if whose == "ours":
+            if resource["resourceType"] == "Patient":
+                self._know(same_patient.known_as(resource))
+            return self._keep(resource, resource["resourceType"])
+        if _name(resource) in self._drafts:
             return False
-        if whose == "unclear":
-            self.unreadable.append(Unreadable(where, "it does not say clearly that it is about this patient"))
-        elif name is None or name not in self._seen:
+        self.unreadable.append(Unreadable(where, "it does not say clearly that it is about this patient"))
+        return True
+
+    def _keep(self, resource: Resource, kind: str) -> bool:
+        """Keep a resource of this patient unless one of its name is here; return False for a draft order."""
+        own = resource.get("id")
+        if isinstance(own, str):
+            name = kind, own
+            if name in self._seen:
+                return name not in self._drafts
             self._seen.add(name)
-            self.resources.setdefault(resource["resourceType"], []).append(resource)
+        self.resources[kind].append(resource)
         return True
 
     def take(self, value: object, name: str, path: str) -> Taken:
@@ -79,19 +88,27 @@ class Intake:
         return Taken(frozenset({kind} if self.add(value, name, path) else ()))
 
     def _take_bundle(self, bundle: Resource, name: str, path: str) -> Taken:
-        # first, so that the others can be compared with the Patient wherever in the Bundle that stands
-        links, identifiers = same_patient.patients_of(bundles.entries(bundle), self._person, name, path)
-        self._know(identifiers)
+        held = list(bundles.resources(bundle))
+        links = NO_LINKS
+        if "Patient" in {resource["resourceType"] for _, resource in held if resource is not None}:
+            # first, so that the others can be compared with the Patient wherever in the Bundle that stands
+            links, identifiers = same_patient.patients_of(bundles.entries(bundle), self._person, name, path)
+            self._know(identifiers)
         types: set[str] = set()
         problem = IN_PART if bundles.next_link(bundle) else None
-        for number, resource in bundles.resources(bundle):
-            where = f"{name} entry {number}"
+        ours = self._person.reference
+        for number, resource in held:
             if resource is None:
-                self.unreadable.append(Unreadable(where, "it holds no resource that can be read"))
-            elif resource["resourceType"] == "OperationOutcome":
+                self.unreadable.append(Unreadable(f"{name} entry {number}", "it holds no resource that can be read"))
+                continue
+            kind = resource["resourceType"]
+            if kind == "OperationOutcome":
                 problem = FAILED_IN_PART if bundles.is_failure(resource) else problem
-            elif self.add(resource, where, path, links):
-                types.add(resource["resourceType"])
+            elif same_patient.is_plainly_about(resource, ours):
+                if self._keep(resource, kind):
+                    types.add(kind)
+            elif self.add(resource, f"{name} entry {number}", path, links):
+                types.add(kind)
         return Taken(frozenset(types), FAILED if problem == FAILED_IN_PART and not types else problem)
 
     def check(self, draft_orders: Sequence[Resource]) -> None:

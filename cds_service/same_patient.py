@@ -26,6 +26,7 @@ _ABOUT = ("subject", "patient", "beneficiary", "for")
 _SOURCE = "source"
 """Who answered (a QuestionnaireResponse): often not a patient, but if one, then this one."""
 _NAMING = (*_ABOUT, _SOURCE)
+_ALSO_NAMING = frozenset({*_NAMING, "contained"}) - {"subject"}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _USUAL_PORTS = (None, 80, 443)
 NO_LINKS: Mapping[str, str] = MappingProxyType({})
@@ -87,6 +88,8 @@ def whose(resource: Mapping[str, Any], person: Person, links: Mapping[str, str] 
 
     ``links`` gives the patient id for a ``urn:uuid:`` of the same Bundle (see ``patients_of``).
     """
+    if is_plainly_about(resource, person.reference):
+        return "ours"
     if resource.get("resourceType") == "Patient":
         own = resource.get("id", person.patient_id)
         if not isinstance(own, str):
@@ -95,7 +98,7 @@ def whose(resource: Mapping[str, Any], person: Person, links: Mapping[str, str] 
     answer: Whose = "ours"
     for name in _NAMING:
         about = resource.get(name)
-        if not about or (isinstance(about, dict) and about.get("reference") == person.reference):
+        if not about:
             continue
         for reference in about if isinstance(about, list) else (about,):
             named = _named(reference, resource, person, links)
@@ -108,6 +111,17 @@ def whose(resource: Mapping[str, Any], person: Person, links: Mapping[str, str] 
     ):
         return "another"
     return answer
+
+
+def is_plainly_about(resource: Mapping[str, Any], reference: str) -> bool:
+    """Whether a resource names its subject just as ``Person.reference`` does, and nobody else: most of a chart do."""
+    subject = resource.get("subject")
+    return (
+        isinstance(subject, dict)
+        and subject.get("reference") == reference
+        and _ALSO_NAMING.isdisjoint(resource)
+        and resource.get("resourceType") != "Patient"
+    )
 
 
 def known_as(patient: Mapping[str, Any]) -> frozenset[Identifier]:

@@ -26,8 +26,8 @@ _UNSURE = {"unconfirmed", "provisional", "differential"}
 _PAST = {"inactive", "remission", "resolved"}
 _KNOWN = _PAST | {"active", "recurrence", "relapse"}
 _KNOWN_VERIFICATION = _UNSURE | {"confirmed"}
-_ABATED = ("abatementDateTime", "abatementPeriod", "abatementAge", "abatementRange", "abatementString")
-_UNDATED_ONSET = ("onsetAge", "onsetRange", "onsetString")
+_ABATED = frozenset({"abatementDateTime", "abatementPeriod", "abatementAge", "abatementRange", "abatementString"})
+_UNDATED_ONSET = frozenset({"onsetAge", "onsetRange", "onsetString"})
 
 
 def read(resource: Resource) -> Reading | None:
@@ -76,14 +76,15 @@ def _phase(resource: Resource, clinical: frozenset[str], *, dated: bool) -> Phas
     """Return past for what is over. An abatement with its date may lie ahead (a due date): facts() decides that."""
     if clinical & _PAST:
         return "past"
-    abated = any(resource.get(name) is not None for name in _ABATED)
-    return "past" if abated and not dated else "current"
+    if dated or _ABATED.isdisjoint(resource):
+        return "current"
+    return "past" if any(resource.get(name) is not None for name in _ABATED) else "current"
 
 
 def _onset(resource: Resource) -> tuple[Any, ...]:
     """Return the fields that can date the condition. An onset stated as an age is not the day it was recorded."""
     dated = resource.get("onsetDateTime"), resource.get("onsetPeriod")
-    if any(resource.get(name) is not None for name in _UNDATED_ONSET):
+    if not _UNDATED_ONSET.isdisjoint(resource) and any(resource.get(name) is not None for name in _UNDATED_ONSET):
         return dated
     return *dated, resource.get("recordedDate")
 

@@ -19,7 +19,7 @@ def date_range(text: object) -> DateRange | None:
     """Return the days that a FHIR date, dateTime or instant may mean; None when it is not a calendar date."""
     if not isinstance(text, str) or not (found := _DATE.fullmatch(text.strip())):
         return None
-    return _days(found[1], found[2], found[3])
+    return _days(*found.groups())
 
 
 @lru_cache(maxsize=16384)
@@ -69,6 +69,8 @@ def moment(*fields: object) -> Moment:
     A field that is there but unreadable decides too: another field may mean another day.
     """
     for field in fields:
+        if field is None:
+            continue
         value = _start(field) if isinstance(field, dict) else field
         if value is None:
             continue
@@ -79,7 +81,7 @@ def moment(*fields: object) -> Moment:
 
 def end(*fields: object) -> Moment:
     """Return the first of several date fields that is there, taking the end of a Period."""
-    return moment(*(field.get("end") if isinstance(field, dict) else field for field in fields))
+    return moment(*[field.get("end") if isinstance(field, dict) else field for field in fields])
 
 
 def _start(field: Mapping[str, Any]) -> object:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from fhir_mappings import codes, therapies
-from fhir_mappings.codes import NOTHING, SCOPES, Match, together
+from fhir_mappings.codes import NOTHING, Match, together
 from fhir_mappings.json_fields import LONGEST, LONGEST_SEARCHED, items, text
 
 Codings = tuple[tuple[str | None, str | None], ...]
@@ -24,7 +24,8 @@ class Description:
     """The concept's text first, then the displays; each once."""
     unread: bool = False
     """Something stands there, and none of it can be read."""
-    _derived: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    derived: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+    """What was made of it (see ``once``) and matched (see ``matches``), so that it is found once for what recurs."""
 
     @property
     def display(self) -> str | None:
@@ -45,17 +46,14 @@ class Description:
         return Description(self.codings + other.codings, texts, self.unread or other.unread)
 
     def once(self, derive: Callable[[Description], Derived]) -> Derived:
-        """Return what a function makes of this description; it is asked once, which helps those that recur.
-
-        What it returns is kept, and must not be changed.
-        """
-        found: Derived = self._derived.get(derive, _NOT_YET)
+        """Return what a function makes of this description. It is asked once; what it returns must not be changed."""
+        found: Derived = self.derived.get(derive, _NOT_YET)
         if found is _NOT_YET:
-            found = self._derived[derive] = derive(self)
+            found = self.derived[derive] = derive(self)
         return found
 
 
-_NOT_YET: Any = object()
+_NOT_YET: Any = object()  # None can be an answer
 UNDESCRIBED = Description()
 
 
@@ -138,23 +136,18 @@ def matches(description: Description, scope: str | None = None, *, therapy: bool
 
     ``therapy`` adds ``therapy:<id>`` when the description is of a known therapy, so that earlier products are found.
     """
-    if not description.codings and not description.texts:
-        return NOTHING
-    return description.once(_MATCHERS[scope, therapy])
+    found: Match | None = description.derived.get((scope, therapy))
+    if found is None:
+        found = description.derived[scope, therapy] = _matches(description, scope, therapy)
+    return found
 
 
 def _matches(description: Description, scope: str | None, therapy: bool) -> Match:
-    for words in description.texts:
-        if len(words) > LONGEST:
-            return _found(description.codings, description.texts, scope, therapy)
-    return _found_of_short(description.codings, description.texts, scope, therapy)
-
-
-_MATCHERS: Mapping[tuple[str | None, bool], Callable[[Description], Match]] = {
-    (scope, therapy): partial(_matches, scope=scope, therapy=therapy)
-    for scope in (None, *SCOPES)
-    for therapy in (False, True)
-}
+    if not description.codings and not description.texts:
+        return NOTHING
+    is_short = all(len(words) <= LONGEST for words in description.texts)
+    find = _found_of_short if is_short else _found
+    return find(description.codings, description.texts, scope, therapy)
 
 
 def _found(codings: Codings, texts: tuple[str, ...], scope: str | None, therapy: bool) -> Match:

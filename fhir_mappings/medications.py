@@ -103,11 +103,11 @@ def _start(resource: Resource) -> Moment:
 
 def _until(resource: Resource) -> Moment:
     """Return when the drug ends: by its period, by the order's validity, by its dosage, or by the days supplied."""
-    bounds = [_bounds(dosage) for dosage in objects(resource.get("dosageInstruction"))]
+    bounds = [_bounds(dosage) for dosage in objects(resource.get("dosageInstruction")) if "timing" in dosage]
     stated = end(
         resource.get("effectivePeriod"), one_object(resource.get("dispenseRequest")).get("validityPeriod"), *bounds
     )
-    if stated != UNDATED:
+    if stated is not UNDATED or "daysSupply" not in resource:
         return stated
     days = number(one_object(resource.get("daysSupply")).get("value"))
     handed = moment(resource.get("whenHandedOver")).when

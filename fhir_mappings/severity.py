@@ -31,7 +31,10 @@ _NUMERAL = {"0": 0, "I": 1, "II": 2, "III": 3, "IV": 4, "A": 1, "B": 2, "C": 3, 
 
 def severity(concept: object) -> Severity | None:
     """Return the severity that a CodeableConcept names, by code or by the one word; None when it names none or two."""
-    description = describe(concept)
+    return describe(concept).once(_severity)
+
+
+def _severity(description: Description) -> Severity | None:
     found = {_CODES[code] for _, code in description.codings if code in _CODES}
     found |= {_WORDS[word.casefold()] for word in description.texts if word.casefold() in _WORDS}
     return found.pop() if len(found) == 1 else None

@@ -128,20 +128,20 @@ _OF_UNLISTED: Mapping[str, Phase] = {
 }
 
 
+_NONE_LISTED: Mapping[str, Standing | None] = {}
+_NOT_YET_ORDERED = frozenset({"proposal", "plan", "option"})
+
+
 def standing(resource: Mapping[str, Any], *, field: str = "status") -> Standing | None:
     """Return how a resource counts by its status (and ``doNotPerform`` and ``intent``); None: it is no evidence."""
-    if is_true(resource.get("doNotPerform")):
+    if "doNotPerform" in resource and is_true(resource["doNotPerform"]):
         return None
     kind = text(resource.get("resourceType")) or ""
-    listed = STATUSES.get(kind, {})
+    listed = STATUSES.get(kind, _NONE_LISTED)
     status = token(resource.get(field)) or ""
     if status not in listed:
         return Standing(_OF_UNLISTED.get(kind, "current"), confirmed=False, known=False)
     found = listed[status]
-    if (
-        found is not None
-        and found.phase == "current"
-        and token(resource.get("intent")) in ("proposal", "plan", "option")
-    ):
-        return found._replace(phase="planned")
-    return found
+    if found is None or found.phase != "current" or "intent" not in resource:
+        return found
+    return found._replace(phase="planned") if token(resource["intent"]) in _NOT_YET_ORDERED else found
