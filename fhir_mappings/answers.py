@@ -38,10 +38,10 @@ def answer(holder: Resource) -> Answer:
         return "present" if truth else "absent"
     if holder.get("valueQuantity") is not None or holder.get("valueInteger") is not None:
         return _measured(holder)
-    coded, stated = describe(holder.get("valueCodeableConcept")), describe(holder.get("valueString"))
-    said = set(_judged(coded + stated)) or set(_judged(describe(holder.get("interpretation"))))
+    said = describe(holder.get("valueCodeableConcept")).once(_judged) | _judged(describe(holder.get("valueString")))
+    said = said or describe(holder.get("interpretation")).once(_judged)
     if len(said) == 1:
-        return said.pop()
+        return next(iter(said))
     return "unclear" if said or has_value(holder) else "present"
 
 
@@ -52,9 +52,9 @@ def has_value(holder: Resource) -> bool:
 
 def _measured(holder: Resource) -> Answer:
     """Return what a number says: a count of zero says that there was none; a laboratory's judgement comes first."""
-    judged = set(_judged(describe(holder.get("interpretation"))))
+    judged = describe(holder.get("interpretation")).once(_judged)
     if len(judged) == 1:
-        return judged.pop()
+        return next(iter(judged))
     field: Any = holder.get("valueQuantity")
     if not isinstance(field, dict):
         field = {"value": holder.get("valueInteger")}
@@ -62,7 +62,11 @@ def _measured(holder: Resource) -> Answer:
     return "absent" if is_count and number(field.get("value")) == 0 else "number"
 
 
-def _judged(description: Description) -> Iterator[Answer]:
+def _judged(description: Description) -> frozenset[Answer]:
+    return frozenset(_judgements(description))
+
+
+def _judgements(description: Description) -> Iterator[Answer]:
     for _, code in description.codings:
         if code in _PRESENT:
             yield "present"

@@ -59,8 +59,12 @@ UNDESCRIBED = Description()
 
 def describe(value: object) -> Description:
     """Read a CodeableConcept, a list of them, a bare Coding or a bare text."""
+    if value is None:
+        return UNDESCRIBED
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     if not isinstance(value, dict):
-        return UNDESCRIBED if value is None else _described(value)
+        return _described(value)
     codings = value.get("coding")
     if not isinstance(codings, list) or not codings:
         return _described(value)

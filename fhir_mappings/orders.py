@@ -10,10 +10,11 @@ from fhir_mappings import codes, devices, facilities, medications, products, rea
 from fhir_mappings.chart import Resource
 from fhir_mappings.dates import Moment
 from fhir_mappings.descriptions import UNDESCRIBED, Description, describe, matches
-from fhir_mappings.facts import Order, Reason
+from fhir_mappings.facts import Coding, Order, Reason
 from fhir_mappings.json_fields import Lookup, is_true, objects, reference_to, text, token
 from fhir_mappings.procedures import occurrence
 from fhir_mappings.resources import MODIFIED, UNREAD_DATE, is_modified, problem
+from fhir_mappings.therapies import Recognised
 
 _OVER = {"cancelled", "stopped", "revoked", "entered-in-error"}
 _SCOPES = {"MedicationRequest": "medications", "ServiceRequest": "procedures", "DeviceRequest": "procedures"}
@@ -39,14 +40,14 @@ def read(resource: Resource, lookup: Lookup) -> Order | NeedsMedication | None:
     if kind not in _SCOPES or is_true(resource.get("doNotPerform")) or token(resource.get("status")) in _OVER:
         return None
     described, unresolved = _described(kind, resource, lookup)
-    recognised = therapies.recognise(described.codings, described.texts)
+    recognised = described.once(_recognised)
     if recognised is None:
         if unresolved is None or described != UNDESCRIBED:
             return None
         return NeedsMedication(reference_to(resource), unresolved)
     why = tuple(reasons.read(resource))
     when = occurrence(resource)
-    coded = tuple(dict.fromkeys(c for coding in described.codings if (c := codes.canonical(*coding))))
+    coded = described.once(_canonical)
     return Order(
         reference=reference_to(resource),
         therapy=recognised.therapy,
@@ -71,6 +72,14 @@ def as_product(order: Order, therapy: str) -> Order:
     return replace(order, therapy=therapy, course=products.course(therapy), approval=products.approval(therapy))
 
 
+def _recognised(described: Description) -> Recognised | None:
+    return therapies.recognise(described.codings, described.texts)
+
+
+def _canonical(described: Description) -> tuple[Coding, ...]:
+    return tuple(dict.fromkeys(c for coding in described.codings if (c := codes.canonical(*coding))))
+
+
 def _described(kind: str, resource: Resource, lookup: Lookup) -> tuple[Description, str | None]:
     if kind == "MedicationRequest":
         return medications.drug(resource, lookup)
@@ -81,11 +90,20 @@ def _described(kind: str, resource: Resource, lookup: Lookup) -> tuple[Descripti
 
 def _says(resource: Resource, described: Description, why: tuple[Reason, ...]) -> frozenset[str]:
     """Return the value sets of the reasons, and those whose words stand in name, reasons or notes."""
-    said: set[str] = set().union(*(reason.concepts for reason in why))
-    for words in (*described.texts, *describe(resource.get("reasonCode")).texts, *_free_text(resource)):
-        for scope in ("orders", "reasons"):
-            said |= codes.match_words(words, scope).concepts
-    return frozenset(said)
+    return frozenset().union(
+        *(reason.concepts for reason in why),
+        described.once(_named),
+        describe(resource.get("reasonCode")).once(_named),
+        *map(_in_words, _free_text(resource)),
+    )
+
+
+def _named(described: Description) -> frozenset[str]:
+    return frozenset().union(*map(_in_words, described.texts))
+
+
+def _in_words(words: str) -> frozenset[str]:
+    return codes.match_words(words, "orders").concepts | codes.match_words(words, "reasons").concepts
 
 
 def _free_text(resource: Resource) -> Iterator[str]:

@@ -21,7 +21,8 @@ def read(resource: Resource) -> Iterator[Reason]:
     for concept in items(resource.get("reasonCode")):
         described = describe(concept)
         if described != UNDESCRIBED:
-            yield Reason(_meaning(described), Evidence(reference, described.display), _names_a_diagnosis(described))
+            diagnosis = described.once(_names_a_diagnosis)
+            yield Reason(_meaning(described), Evidence(reference, described.display), diagnosis)
     for pointer in objects(resource.get("reasonReference")):
         found = one_object(resolve(pointer, resource, {}))
         described = describe(pointer.get("display")) + describe(found.get("code"))
@@ -64,7 +65,7 @@ def _meaning(described: Description) -> frozenset[str]:
 def _is_diagnosis(resource: Resource) -> bool:
     if resource.get("resourceType") != "Condition" or conditions.is_refuted(resource):
         return False
-    return _names_a_diagnosis(describe(resource.get("code")))
+    return describe(resource.get("code")).once(_names_a_diagnosis)
 
 
 def _names_a_diagnosis(described: Description) -> bool:

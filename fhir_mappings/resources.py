@@ -102,7 +102,7 @@ def _first(kind: str, errors: Iterable[Mapping[str, Any]]) -> str | None:
 
 def is_modified(resource: Mapping[str, Any]) -> bool:
     """Whether a modifier extension may change what the resource means; this service knows none of them."""
-    return bool(items(resource.get("modifierExtension")))
+    return "modifierExtension" in resource and bool(items(resource["modifierExtension"]))
 
 
 def unreadable(resource: Mapping[str, Any], why: str) -> Reading:
@@ -112,6 +112,10 @@ def unreadable(resource: Mapping[str, Any], why: str) -> Reading:
 
 def evidence(resource: Mapping[str, Any], statements: Sequence[Statement], *defects: str | None) -> Reading:
     """Return the reading of a resource that is evidence, with the first defect found or what R4 validation finds."""
-    defect = next((d for d in defects if d), None) or problem(resource)
+    for defect in defects:
+        if defect:
+            break
+    else:
+        defect = problem(resource)
     quality = Unreadable(reference_to(resource), defect) if defect else None
     return Reading(tuple(statements), quality=quality)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from fhir_mappings.chart import Resource
-from fhir_mappings.descriptions import UNDESCRIBED, Description, describe
+from fhir_mappings.descriptions import Description, describe
 from fhir_mappings.facts import Coding, Route
-from fhir_mappings.json_fields import objects
+from fhir_mappings.json_fields import LONGEST, objects
 from fhir_mappings.listings import fields, listed_codes, wording
 from fhir_mappings.phrases import Phrases, Wording
 from fhir_mappings.systems import DATA, normal_forms, read_yaml
@@ -38,22 +38,31 @@ def stated(resource: Resource, ordered: Iterable[Coding]) -> frozenset[Route]:
     The route fields say it first, then the words of dosage, site and details, then the codes of what is ``ordered``;
     what comes later adds to what came before only where the two have no route in common.
     """
-    routes, words = UNDESCRIBED, describe(resource.get("orderDetail"))
+    routes: frozenset[Route] = frozenset()
+    words = describe(resource.get("orderDetail")).once(_of)
     for dosage in objects(resource.get("dosageInstruction")):
-        routes += describe(dosage.get("route"))
-        words += describe(dosage.get("text")) + describe(dosage.get("site"))
+        routes |= describe(dosage.get("route")).once(_of)
+        words |= describe(dosage.get("text")).once(_of) | describe(dosage.get("site")).once(_of)
     coded = _by_codes((code.system, code.code) for code in ordered)
     found: frozenset[Route] = frozenset()
-    for said in (_of(routes), _of(words), coded):
+    for said in (routes, words, coded):
         exact = _exact(said)
         found = found if found & exact else _exact(found | exact)
     return found
 
 
 def _of(described: Description) -> frozenset[Route]:
+    coded = _by_codes(form for coding in described.codings for form in normal_forms(*coding))
+    return coded.union(*((_said if len(text) > LONGEST else _said_before)(text) for text in described.texts))
+
+
+def _said(text: str) -> frozenset[Route]:
     registry = _registry()
-    named = {registry.named[place] for text in described.texts for place in registry.phrases.find(text)}
-    return _by_codes(form for coding in described.codings for form in normal_forms(*coding)) | named
+    return frozenset(registry.named[place] for place in registry.phrases.find(text))
+
+
+_said_before = lru_cache(maxsize=4096)(_said)
+"""Instructions recur; what is longer than a name does not."""
 
 
 def _by_codes(codes: Iterable[tuple[str, str]]) -> frozenset[Route]:
