@@ -90,7 +90,7 @@ def _onset(resource: Resource) -> tuple[Any, ...]:
 
 
 def _grade(resource: Resource, described: Description, concepts: frozenset[str]) -> int | None:
-    if not any(concept.startswith("gvhd-") for concept in concepts):
+    if not severity.is_graded(concepts):
         return None
     answers = [*severity.stages(resource.get("stage")), describe(resource.get("severity"))]
     return severity.grade(answers, described)

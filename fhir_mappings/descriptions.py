@@ -59,12 +59,12 @@ UNDESCRIBED = Description()
 
 def describe(value: object) -> Description:
     """Read a CodeableConcept, a list of them, a bare Coding or a bare text."""
-    if value is None:
-        return UNDESCRIBED
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
     if not isinstance(value, dict):
-        return _described(value)
+        if value is None:
+            return UNDESCRIBED
+        if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
+            return _described(value)
+        value = value[0]
     codings = value.get("coding")
     if not isinstance(codings, list) or not codings:
         return _described(value)

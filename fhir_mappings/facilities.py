@@ -72,7 +72,8 @@ def completed(order: Order, lookup: Lookup, encounter: str | None, day: date) ->
     if encounter is not None:
         found += reader.read(encounter, _Path(encounter, "encounter"))
     performers = [facility for facility in found if facility.named_as == "performer"]
-    return replace(order, facilities=tuple(dict.fromkeys(performers or found)))
+    facilities = tuple(dict.fromkeys(performers or found))
+    return order if facilities == order.facilities else replace(order, facilities=facilities)
 
 
 def pointers(resource: Resource) -> Iterator[tuple[Mapping[str, Any], _NamedAs | None]]:

@@ -41,7 +41,7 @@ class _Part(NamedTuple):
 def read(resource: Resource) -> Reading | None:
     """Return what an Observation and its components yield; None when no value set holds them or nothing was found."""
     code = describe(resource.get("code"))
-    parts = _parts(resource, code) if "component" in resource or "hasMember" in resource else _alone(resource, code)
+    parts = _parts(resource, code)
     if not parts:
         return unreadable(resource, UNREAD_CODE) if code.unread else None
     if is_modified(resource) or any(is_modified(part.holder) for part in parts):
@@ -63,13 +63,13 @@ def read(resource: Resource) -> Reading | None:
     return evidence(resource, statements, None if counts.known else UNKNOWN_STATUS, unread_date)
 
 
-def _alone(resource: Resource, code: Description) -> Sequence[_Part]:
-    part = _part(resource, code)
-    return () if part is None else (part,)
-
-
 def _parts(resource: Resource, code: Description) -> Sequence[_Part]:
     """Return what a value set holds. A panel without a value of its own says nothing beside its components."""
+    if "component" not in resource and "hasMember" not in resource:
+        if "valueCodeableConcept" not in resource and not matches(code, "observations").concepts:
+            return ()  # most of a chart
+        part = _part(resource, code)
+        return () if part is None else (part,)
     components = objects(resource.get("component"))
     is_panel = bool(components or items(resource.get("hasMember"))) and not has_value(resource)
     found = [] if is_panel else [_part(resource, code)]
@@ -130,7 +130,7 @@ def _measured(part: _Part) -> Quantity | None:
 
 
 def _grade(part: _Part) -> int | None:
-    if not any(concept.startswith("gvhd-") for concept in part.asked.concepts):
+    if not severity.is_graded(part.asked.concepts):
         return None
     value = part.holder
     said = [describe(value.get("valueCodeableConcept")), describe(value.get("valueString")), describe(_number(value))]

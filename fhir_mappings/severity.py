@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from fhir_mappings.descriptions import Description, describe
 from fhir_mappings.facts import Severity
@@ -51,6 +52,12 @@ def grade(answers: Iterable[Description], named: Description) -> int | None:
     found |= {_level(words, bare=False) for words in _said(named)}
     found.discard(None)
     return found.pop() if len(found) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def is_graded(concepts: frozenset[str]) -> bool:
+    """Whether value sets are of something that has an overall grade."""
+    return any(concept.startswith("gvhd-") for concept in concepts)
 
 
 def stages(stage: object) -> list[Description]:

@@ -12,13 +12,18 @@ from fhir_mappings.facts import Statement, Unreadable
 from fhir_mappings.json_fields import Lookup, reference_to
 from fhir_mappings.resources import Reading
 
-READERS: Mapping[str, Callable[[Resource, Lookup], Reading | None]] = MappingProxyType(
+_Reader = Callable[[Resource], Reading | None]
+_ALONE: Mapping[str, _Reader] = MappingProxyType(
     {
-        "Condition": lambda resource, _: conditions.read(resource),
-        "Procedure": lambda resource, _: procedures.read(resource),
-        "Observation": lambda resource, _: observations.read(resource),
-        "Goal": lambda resource, _: goals.read(resource),
-        "ServiceRequest": lambda resource, _: procedures.read_request(resource),
+        "Condition": conditions.read,
+        "Procedure": procedures.read,
+        "Observation": observations.read,
+        "Goal": goals.read,
+        "ServiceRequest": procedures.read_request,
+    }
+)
+_WITH_LOOKUP: Mapping[str, Callable[[Resource, Lookup], Reading | None]] = MappingProxyType(
+    {
         "DeviceRequest": devices.read_request,
         "DeviceUseStatement": devices.read_use,
         "MedicationRequest": medications.read,
@@ -27,6 +32,8 @@ READERS: Mapping[str, Callable[[Resource, Lookup], Reading | None]] = MappingPro
         "MedicationAdministration": medications.read,
     }
 )
+READERS = (*_ALONE, *_WITH_LOOKUP)
+"""The types of resource that are read, in the order in which their statements come."""
 _REFERRED_TO = ("Organization", "Location", "PractitionerRole", "Encounter", "Medication", "Device", "Condition")
 
 
@@ -55,9 +62,9 @@ class Found:
         if quality is not None:
             self.quality.append(quality)
 
-    def add_draft(self, order: Resource, lookup: Lookup) -> None:
+    def add_draft(self, order: Resource, readers: Mapping[str, _Reader]) -> None:
         """Read a draft order: what it orders lies ahead, and its copy in the chart counts no more."""
-        reading = _read(order, lookup)
+        reading = _read(order, readers)
         if self.is_new(order) and reading is not None:
             self.statements += [replace(s, phase="planned") if s.phase == "current" else s for s in reading.statements]
             self.note(reading.unreadable, reading.quality)
@@ -75,20 +82,28 @@ class Found:
 def walk(chart: Chart, lookup: Lookup) -> Found:
     """Return the statements of a chart, those of the draft orders first."""
     found = Found()
+    readers = _readers(lookup)
     for order in chart.draft_orders:
-        found.add_draft(order, lookup)
-    for kind, read in READERS.items():
+        found.add_draft(order, readers)
+    for kind, read in readers.items():
         for resource in chart.of_type(kind):
-            reading = read(resource, lookup)
+            reading = read(resource)
             if reading is not None:
                 found.add(resource, reading)
     return found
 
 
-def _read(resource: Resource, lookup: Lookup) -> Reading | None:
+def _readers(lookup: Lookup) -> Mapping[str, _Reader]:
+    def with_lookup(read: Callable[[Resource, Lookup], Reading | None]) -> _Reader:
+        return lambda resource: read(resource, lookup)
+
+    return {**_ALONE, **{kind: with_lookup(read) for kind, read in _WITH_LOOKUP.items()}}
+
+
+def _read(resource: Resource, readers: Mapping[str, _Reader]) -> Reading | None:
     kind = resource.get("resourceType")
-    reader = READERS.get(kind) if isinstance(kind, str) else None
-    return reader(resource, lookup) if reader else None
+    reader = readers.get(kind) if isinstance(kind, str) else None
+    return reader(resource) if reader else None
 
 
 def lookup_of(chart: Chart) -> Lookup:
