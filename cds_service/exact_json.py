@@ -41,11 +41,15 @@ def read(text: bytes) -> Any:
 
 def has_fraction(value: object) -> bool:
     """Whether a number in a JSON value would lose its text by being read."""
-    if isinstance(value, Mapping):
-        return any(map(has_fraction, value.values()))
-    if isinstance(value, list):
-        return any(map(has_fraction, value))
-    return isinstance(value, float)
+    waiting = [value]
+    for one in waiting:  # which grows meanwhile
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, float):
+            return True
+    return False
 
 
 class Original:

@@ -66,7 +66,9 @@ MAX_REFERENCES = 20
 """Referenced resources of one type that are looked up for one request, one connection each."""
 
 _RECORDS_OF: Mapping[str, Records] = MappingProxyType({kind: records for records, kind in TYPE_OF.items()})
+_RECORDS_OF_KEY: Mapping[str, Records] = MappingProxyType({key: records for records, key in KEY_OF.items()})
 _ABOUT_THE_PATIENT = frozenset(KEY_OF) - {"coverage"}
+_TYPES_ABOUT_THE_PATIENT = frozenset(TYPE_OF[records] for records in _ABOUT_THE_PATIENT)
 _CLINICAL = _ABOUT_THE_PATIENT - {"patient"}
 _REFERENCES: Mapping[Records, tuple[str, str, str]] = MappingProxyType(
     {
@@ -134,12 +136,11 @@ def find(request: HookRequest, reference: str, kind: str = "Medication") -> Reso
 
 def _sent(request: HookRequest, intake: Intake) -> dict[Records, str | None]:
     """Take in the prefetch; return, for each kind of record that was sent, why it is not whole, or None."""
-    records_of_key = {key: records for records, key in KEY_OF.items()}
     ours: dict[Records, str | None] = {}
     others: dict[Records, str | None] = {}
     # the Patient first: other resources may name it by its identifiers only
     for key, value in sorted(request.prefetch.items(), key=lambda sent: sent[0] != KEY_OF["patient"]):
-        records = records_of_key.get(key)
+        records = _RECORDS_OF_KEY.get(key)
         # any other key is a stranger's text
         name = key if records or ENTRY.fullmatch(key) else None
         types, problem = intake.take(value, name or "prefetch", f"prefetch.{name}" if name else "prefetch")
@@ -247,8 +248,7 @@ def _absent(intake: Intake, wanted: Mapping[str, bool], kinds: Collection[str]) 
 
 
 def _is_about_somebody(supplied: frozenset[Records], intake: Intake) -> bool:
-    kinds = {TYPE_OF[records] for records in _ABOUT_THE_PATIENT}
-    return bool(supplied & _ABOUT_THE_PATIENT or kinds & intake.resources.keys())
+    return bool(supplied & _ABOUT_THE_PATIENT) or not _TYPES_ABOUT_THE_PATIENT.isdisjoint(intake.resources)
 
 
 def _nothing(needs: frozenset[Records], reasons: Mapping[Records, str]) -> str:

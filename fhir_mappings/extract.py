@@ -54,7 +54,7 @@ class _Day:
     """The statements of a record as they stand on one day."""
 
     def __init__(self, statements: Iterable[Statement], day: date) -> None:
-        self.index = StatementIndex.of(tuple(_on(statement, day) for statement in statements))
+        self.index = StatementIndex.of(tuple([_on(statement, day) for statement in statements]))
         self._by_reference: dict[str, list[Statement]] = {}
         for statement in self.index.statements:
             self._by_reference.setdefault(statement.evidence.reference, []).append(statement)
@@ -145,5 +145,6 @@ def _is_of(statement: Statement, order: Order) -> bool:
 
 def _on(statement: Statement, day: date) -> Statement:
     """Return a condition as past when its abatement lies before the day."""
-    is_over = statement.kind == "condition" and statement.until is not None and statement.until.last < day
-    return replace(statement, phase="past") if is_over and statement.phase == "current" else statement
+    if statement.until is None or statement.kind != "condition" or statement.phase != "current":
+        return statement
+    return replace(statement, phase="past") if statement.until.last < day else statement

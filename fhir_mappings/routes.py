@@ -66,15 +66,23 @@ _said_before = lru_cache(maxsize=4096)(_said)
 
 
 def _by_codes(codes: Iterable[tuple[str, str]]) -> frozenset[Route]:
+    return frozenset().union(*(_by_code(system, code) for system, code in codes))
+
+
+@lru_cache(maxsize=4096)
+def _by_code(system: str, code: str) -> frozenset[Route]:
     registry = _registry()
-    told = [(system, code) for system, code in codes if (system, code) not in registry.untold]
-    found = {registry.codes.get(code) for code in told}
-    found |= {registry.prefixes.get((system, code[:length])) for system, code in told for length in _lengths()}
+    if (system, code) in registry.untold:
+        return frozenset()
+    found = {registry.codes.get((system, code))}
+    found |= {registry.prefixes.get((system, code[:length])) for length in _lengths()}
     return frozenset(route for route in found if route)
 
 
 def _exact(routes: frozenset[Route]) -> frozenset[Route]:
     """Leave out a route that another one of them says more exactly."""
+    if len(routes) < 2:
+        return routes
     return routes - {wider for route, wider in _registry().within.items() if route in routes}
 
 
