@@ -12,28 +12,40 @@ from typing import Any, NamedTuple
 from fhir_mappings.facts import DateRange
 from fhir_mappings.json_fields import items
 
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ]\d{2}:\d{2}[0-9:.,+\-Zz ]{0,40})?)?)?", re.ASCII)
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
+_TIME = re.compile(r"[T ]\d{2}:\d{2}[0-9:.,+\-Zz ]{0,40}", re.ASCII)
+_LONGEST_DATE = len("2026-12-31")
 
 
 def date_range(text: object) -> DateRange | None:
     """Return the days that a FHIR date, dateTime or instant may mean; None when it is not a calendar date."""
-    if not isinstance(text, str) or not (found := _DATE.fullmatch(text.strip())):
+    if not isinstance(text, str):
         return None
-    return _days(*found.groups())
+    text = text.strip()
+    if len(text) > _LONGEST_DATE and not _TIME.fullmatch(text, _LONGEST_DATE):
+        return None
+    try:
+        return _days(text[:_LONGEST_DATE])
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=16384)
-def _days(year: str, month: Any, day: Any) -> DateRange | None:
-    """Return the days of a date as it is written; those of a lifetime are not many."""
-    try:
-        if day:
-            return DateRange.day(date(int(year), int(month), int(day)))
-        if month:
-            first = date(int(year), int(month), 1)
-            return DateRange(first, first.replace(day=monthrange(first.year, first.month)[1]))
-        return DateRange(date(int(year), 1, 1), date(int(year), 12, 31))
-    except ValueError:
-        return None
+def _days(text: str) -> DateRange:
+    """Return the days of a date as it is written; those of a lifetime are not many.
+
+    Raises ValueError for what is no calendar date, which is not kept.
+    """
+    found = _DATE.fullmatch(text)
+    if found is None:
+        raise ValueError("no date")
+    year, month, day = found.groups()
+    if day:
+        return DateRange.day(date(int(year), int(month), int(day)))
+    if month:
+        first = date(int(year), int(month), 1)
+        return DateRange(first, first.replace(day=monthrange(first.year, first.month)[1]))
+    return DateRange(date(int(year), 1, 1), date(int(year), 12, 31))
 
 
 def instant(text: object) -> datetime | None:

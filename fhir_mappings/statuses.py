@@ -138,7 +138,9 @@ def standing(resource: Mapping[str, Any], *, field: str = "status") -> Standing 
         return None
     kind = text(resource.get("resourceType")) or ""
     listed = STATUSES.get(kind, _NONE_LISTED)
-    status = token(resource.get(field)) or ""
+    status = resource.get(field)
+    if not isinstance(status, str) or status not in listed:
+        status = token(status) or ""
     if status not in listed:
         return Standing(_OF_UNLISTED.get(kind, "current"), confirmed=False, known=False)
     found = listed[status]
