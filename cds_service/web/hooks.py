@@ -67,10 +67,11 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
     def call(service: str) -> Response:
         _check(service)
         sent = json_http.text(current_request(), settings.max_body)
+        caller = authentication.caller()
         began = time.perf_counter()
         body = strict_json.read(sent)
         # From here on: a client that sends its body slowly takes nothing of it, the server of its keys does.
-        due = Deadline.after(settings.answer_deadline - authentication.waited())
+        due = Deadline.after(settings.answer_deadline - caller.waited)
         request_log.identify(body, HOOKS)
         asked = hook_request.read(body, HOOKS, sent)
         listener = tracing.Listener(began) if tracing.is_wanted(asked.extension) else None
@@ -86,13 +87,13 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
                 base_url=own_url(settings.base_url),
                 due=due,
                 judged=judged.append,
-                fhir_servers=authentication.servers_of_caller(),
-                smart=authentication.launches_smart_apps(),
+                fhir_servers=caller.servers,
+                smart=caller.launches_smart_apps,
                 trace=trace,
             )
             trace.reached("cards")
             request_log.answered(answer)
-            call = Call(asked.hook, asked.hook_instance, asked.patient_id, sent, client=authentication.name_of_caller())
+            call = Call(asked.hook, asked.hook_instance, asked.patient_id, sent, client=caller.name)
             with metrics.recording.track_inprogress():
                 recorder.decision(call, answer, judged, (time.perf_counter() - began) * 1000)
         trace.reached("record")
@@ -105,7 +106,7 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
         _check(service)
         entries = feedback.read(json_http.read(current_request(), settings.max_body))
         with metrics.recording.track_inprogress():
-            recorder.feedback(service, entries, authentication.name_of_caller())
+            recorder.feedback(service, entries, authentication.caller().name)
         return json_http.write({})
 
     return pages
