@@ -375,6 +375,20 @@ def test_others_who_may_stand_in_a_patients_record_are_no_other_patients(members
 
 
 @pytest.mark.parametrize(
+    "members",
+    [
+        *({member: {"reference": f"Patient/{OTHER}"}} for member in ("patient", "beneficiary", "for", "source")),
+        {"contained": [{"resourceType": "Observation", "subject": {"reference": f"Patient/{OTHER}"}}]},
+        {"resourceType": "Patient", "id": OTHER},
+    ],
+)
+def test_a_subject_that_is_ours_hides_nobody_else(members: dict[str, Any]) -> None:
+    record = {"resourceType": "Observation", "id": "r1", "subject": {"reference": "Patient/p1"}}
+    assert whose(record, Person("p1")) == "ours"
+    assert whose({**record, **members}, Person("p1")) == "another"
+
+
+@pytest.mark.parametrize(
     ("server", "reference", "ours"),
     [
         (None, "https://any.example.org/Patient/p1", True),

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import given
 
+from fhir_mappings import dates
 from fhir_mappings.dates import UNDATED, Moment, date_range, end, evidence_date, instant, moment
 from fhir_mappings.facts import DateRange
 
@@ -96,3 +97,10 @@ def test_any_json_has_a_moment_and_an_end(value: object) -> None:
 )
 def test_a_moment_has_a_time_and_a_zone(text: object, expected: datetime | None) -> None:
     assert instant(text) == expected
+
+
+def test_no_text_is_kept_that_is_no_date() -> None:
+    kept = dates._days.cache_info().currsize  # noqa: SLF001
+    for text in ("Jane Roe", "2024-13", "2024-02-30", "2024-02-30T10:00:00Z"):
+        assert date_range(text) is None
+    assert dates._days.cache_info().currsize == kept  # noqa: SLF001

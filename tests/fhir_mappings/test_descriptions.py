@@ -52,6 +52,32 @@ def test_two_descriptions_add_up() -> None:
     assert UNDESCRIBED.__add__(5) is NotImplemented
 
 
+def test_only_concepts_with_short_texts_are_kept_and_not_more_than_a_bounded_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def concept(text: object) -> dict[str, Any]:
+        return {"coding": [{"system": ICD, "code": "E10.9"}], "text": text}
+
+    monkeypatch.setattr(descriptions, "_MOST_RECURRING", 2)
+    monkeypatch.setattr(descriptions, "_recurring", {})
+    for told in ("seen at the clinic " * 30, 5, True, ["x"], {"text": "x"}):
+        assert describe(concept(told)).codings == ((ICD, "E10.9"),)
+    assert descriptions._recurring == {}  # noqa: SLF001
+    for _ in range(2):
+        for name in ("a", "b", "c"):
+            assert describe(concept(name)) == Description(((ICD, "E10.9"),), (name,))
+            assert descriptions.matches(describe(concept(name))).concepts == {"type-1-diabetes"}
+            assert len(descriptions._recurring) <= 2  # noqa: SLF001
+
+
+def test_what_follows_from_a_description_is_asked_once() -> None:
+    asked: list[Description] = []
+    description = Description(texts=("a",))
+    for _ in range(2):
+        assert description.once(asked.append) is None
+    assert asked == [description]
+
+
 def test_codes_match_always_and_words_only_in_their_scope() -> None:
     coded = describe({"coding": [{"system": ICD, "code": "E10.9"}]})
     assert descriptions.matches(coded).concepts == {"type-1-diabetes"}
