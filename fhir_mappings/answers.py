@@ -30,6 +30,7 @@ _ABSENT = {"260385009", "2667000", "260415000", "373067005", "LA32-8", "LA6577-6
 _YES = re.compile(r"\s*(?:yes|positive|present|detected|reactive|true)\b", re.IGNORECASE)
 _NO = re.compile(r"\s*(?:no|not|none|negative|absent|undetected|non-?reactive|denie[sd]|false)\b", re.IGNORECASE)
 _COUNTS = (None, "1", "{count}", "{episodes}", "{events}", "{#}")
+_UNITS_OF_COUNTS = (*_COUNTS, "episodes", "events", "times")
 
 
 def answer(holder: Resource) -> Answer:
@@ -58,7 +59,7 @@ def _measured(holder: Resource) -> Answer:
     field: Any = holder.get("valueQuantity")
     if not isinstance(field, dict):
         field = {"value": holder.get("valueInteger")}
-    is_count = field.get("code") in _COUNTS and field.get("unit") in (*_COUNTS, "episodes", "events", "times")
+    is_count = field.get("code") in _COUNTS and field.get("unit") in _UNITS_OF_COUNTS
     return "absent" if is_count and number(field.get("value")) == 0 else "number"
 
 

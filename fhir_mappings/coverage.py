@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fhir_mappings import codes
 from fhir_mappings.chart import Resource
 from fhir_mappings.dates import moment
-from fhir_mappings.descriptions import describe
+from fhir_mappings.descriptions import Description, describe
 from fhir_mappings.facts import Coding, Insurance, Unreadable
 from fhir_mappings.json_fields import Lookup, items, objects, one_object, reference_to, resolve, target, text, token
 from fhir_mappings.resources import MODIFIED, is_modified, problem
@@ -43,7 +43,7 @@ def read(resource: Resource, organizations: Lookup) -> Covered | None:
         reference=reference,
         payer_names=names,
         payer_identifiers=identifiers,
-        types=tuple(codes.canonical(system, code) or Coding(system or "", code or "") for system, code in kind.codings),
+        types=kind.once(_types),
         plan_names=tuple(dict.fromkeys((*_classes(resource), *kind.texts))),
         order=order if isinstance(order, int) and not isinstance(order, bool) else None,
         active=status == "active",
@@ -51,6 +51,10 @@ def read(resource: Resource, organizations: Lookup) -> Covered | None:
         end=end.when.last if end.when else None,
     )
     return Covered(insurance, quality=Unreadable(reference, defect) if defect else None)
+
+
+def _types(kind: Description) -> tuple[Coding, ...]:
+    return tuple(codes.canonical(system, code) or Coding(system or "", code or "") for system, code in kind.codings)
 
 
 def _classes(resource: Resource) -> Iterator[str]:

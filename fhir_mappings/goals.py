@@ -8,7 +8,7 @@ from typing import Any
 from fhir_mappings import quantities
 from fhir_mappings.chart import Resource
 from fhir_mappings.dates import moment
-from fhir_mappings.descriptions import describe, matches
+from fhir_mappings.descriptions import Description, describe, matches
 from fhir_mappings.facts import Evidence, Statement
 from fhir_mappings.json_fields import objects, one_object, reference_to
 from fhir_mappings.resources import MODIFIED, UNKNOWN_STATUS, UNREAD_DATE, Reading, evidence, is_modified, unreadable
@@ -19,7 +19,8 @@ CONCEPT = "hba1c-goal"
 
 def read(resource: Resource) -> Reading | None:
     """Return one statement per HbA1c target of a Goal, in NGSP percent; None when it has none or is not pursued."""
-    targets = list(_hba1c_targets(resource))
+    described = describe(resource.get("description"))
+    targets = list(_hba1c_targets(resource, described))
     if not targets:
         return None
     if is_modified(resource):
@@ -28,7 +29,7 @@ def read(resource: Resource) -> Reading | None:
     if counts is None:
         return None
     set_on = moment(resource.get("startDate"), resource.get("statusDate"))
-    display = describe(resource.get("description")).display
+    display = described.display
     statements = [
         Statement(
             kind="goal",
@@ -45,9 +46,9 @@ def read(resource: Resource) -> Reading | None:
     return evidence(resource, statements, None if counts.known else UNKNOWN_STATUS, unread_date)
 
 
-def _hba1c_targets(resource: Resource) -> Iterable[dict[str, Any]]:
+def _hba1c_targets(resource: Resource, described: Description) -> Iterable[dict[str, Any]]:
     """Yield the value of each HbA1c target, the upper one of a range; a target without measure is the goal's."""
-    about = "hba1c" in matches(describe(resource.get("description")), "observations").concepts
+    about = "hba1c" in matches(described, "observations").concepts
     for target in objects(resource.get("target")):
         measure = target.get("measure")
         if "hba1c" in matches(describe(measure), "observations").concepts or (measure is None and about):
