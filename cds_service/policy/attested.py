@@ -73,8 +73,9 @@ def settled(finding: Finding, assumed: bool, found: Answers) -> tuple[Finding, b
     newest = max((a.when.last for a in found.counted if a.when), default=None)
     latest = [a for a in found.counted if a.when and a.when.last == newest]
     if not latest:
-        said = " ".join([finding.reason, *found.set_aside]) if is_open else finding.reason
-        return replace(finding, reason=said), assumed
+        if is_open and found.set_aside:
+            finding = finding.saying(" ".join([finding.reason, *found.set_aside]))
+        return finding, assumed
     evidence = in_order([*finding.evidence, *(a.evidence for a in latest)])
     last = _last(latest)
     if len({a.answer for a in last}) > 1:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from cds_service.policy.outcome import Outcome, all_of, any_of, opposite
 from fhir_mappings.facts import Evidence, Statement
@@ -23,6 +23,14 @@ class Finding:
     unverified: frozenset[str] = frozenset()
     """Value sets through which evidence was found only by a code that is not verified."""
 
+    def towards(self, outcome: Outcome) -> Finding:
+        """Return the same finding with another outcome."""
+        return Finding(outcome, self.reason, self.evidence, self.silent, self.conflict, self.unverified)
+
+    def saying(self, reason: str) -> Finding:
+        """Return the same finding with another reason."""
+        return Finding(self.outcome, reason, self.evidence, self.silent, self.conflict, self.unverified)
+
 
 def holds(reason: str, found: Iterable[Statement] = ()) -> Finding:
     """Return the finding that the check is true, by these statements."""
@@ -36,7 +44,7 @@ def fails(reason: str, found: Iterable[Statement] = ()) -> Finding:
 
 def unclear(reason: str, found: Iterable[Statement] = (), *, conflict: bool = False) -> Finding:
     """Return the finding that something stands in the chart that does not settle the check."""
-    return replace(_finding(Outcome.UNDOCUMENTED, reason, found), conflict=conflict)
+    return _finding(Outcome.UNDOCUMENTED, reason, found, conflict=conflict)
 
 
 def nothing(reason: str) -> Finding:
@@ -44,21 +52,27 @@ def nothing(reason: str) -> Finding:
     return Finding(Outcome.UNDOCUMENTED, reason, silent=True)
 
 
-def _finding(outcome: Outcome, reason: str, found: Iterable[Statement]) -> Finding:
+def _finding(outcome: Outcome, reason: str, found: Iterable[Statement], *, conflict: bool = False) -> Finding:
     statements = tuple(found)
-    unverified = frozenset[str]().union(*(s.unverified for s in statements))
-    return Finding(outcome, reason, in_order(s.evidence for s in statements), unverified=unverified)
+    evidence = in_order([s.evidence for s in statements])
+    return Finding(outcome, reason, evidence, conflict=conflict, unverified=_together(s.unverified for s in statements))
 
 
-def in_order(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+def _together(unverified: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*unverified)
+
+
+def in_order(evidence: Collection[Evidence]) -> tuple[Evidence, ...]:
     """Return the evidence newest first, then by reference, each once."""
+    if len(evidence) < 2:
+        return tuple(evidence)
     by_reference = sorted(dict.fromkeys(evidence), key=lambda e: (e.reference, e.display or ""))
     return tuple(sorted(by_reference, key=lambda e: e.date or "", reverse=True))
 
 
 def negated(finding: Finding) -> Finding:
     """Return the finding for the opposite statement."""
-    return replace(finding, outcome=opposite(finding.outcome))
+    return finding.towards(opposite(finding.outcome))
 
 
 def fold_all(findings: Sequence[Finding]) -> Finding:
@@ -86,8 +100,8 @@ def _fold(findings: Sequence[Finding], outcome: Outcome) -> Finding:
     return Finding(
         outcome,
         " ".join(dict.fromkeys(f.reason for f in spoken)),
-        in_order(e for f in shown for e in f.evidence),
+        in_order([e for f in shown for e in f.evidence]),
         silent=outcome is Outcome.UNDOCUMENTED and all(f.silent for f in deciding),
         conflict=outcome is Outcome.UNDOCUMENTED and any(f.conflict for f in deciding),
-        unverified=frozenset[str]().union(*(f.unverified for f in shown)),
+        unverified=_together(f.unverified for f in shown),
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 
 from cds_service.policy.checks import AGE_LIMITS, All, Check
-from cds_service.policy.document import Assumption, Criterion
+from cds_service.policy.document import Assumption, Criterion, PolicyDocument
 from cds_service.policy.finding import Finding
 from cds_service.policy.label import Label, Labels, LabelSection, LabelVersion
 from cds_service.policy.outcome import Outcome
@@ -28,20 +29,26 @@ class Labelled:
     """The first day of the label: what was attested before it was attested of another label."""
 
 
-def labelled(criterion: Criterion, facts: Facts, assumptions: Mapping[str, Assumption], labels: Labels) -> Labelled:
+def labelled(criterion: Criterion, facts: Facts, document: PolicyDocument, labels: Labels) -> Labelled:
     """Return the criterion with the checks of the label section that it points to, if it points to one."""
     if criterion.from_label is None:
-        return Labelled(criterion, assumptions)
+        return Labelled(criterion, document.assumptions)
     label = labels.of(facts.order.therapy)
     version = label.on(facts.as_of) if label else None
     if label is None or version is None:
         if criterion.checks():
-            return Labelled(criterion, assumptions)
-        return Labelled(_naming(criterion, facts), assumptions, _open(_why_none(label, facts)))
-    section = version.sections[criterion.from_label]
+            return Labelled(criterion, document.assumptions)
+        return Labelled(_naming(criterion, facts), document.assumptions, _open(_why_none(label, facts)))
+    return _by(document, criterion.id, label, version, version.sections[criterion.from_label])
+
+
+@lru_cache(maxsize=1024)  # the same for all orders of a product; all policies and labels make about 200 of them
+def _by(document: PolicyDocument, letter: str, label: Label, version: LabelVersion, section: LabelSection) -> Labelled:
+    """Return a letter of a policy with the checks of a section of a version of a label."""
+    criterion = document.criteria[letter]
     if section.missing:
-        return Labelled(criterion, assumptions, _open(f"The label on record does not tell: {section.text}"))
-    known = {**assumptions, **{_OF_THE_LABEL + name: a for name, a in label.assumptions.items()}}
+        return Labelled(criterion, document.assumptions, _open(f"The label on record does not tell: {section.text}"))
+    known = {**document.assumptions, **{_OF_THE_LABEL + name: a for name, a in label.assumptions.items()}}
     if not section.is_verified:
         known[_OF_THE_LABEL] = Assumption(_OF_THE_LABEL, f"The {section.name} of the label is {section.verified}.")
     finding = Finding(Outcome.MET, section.text) if section.rule is None and not criterion.checks() else None
