@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from cds_service.policy.attested import answers, settled
 from cds_service.policy.document import (
     Assessment,
-    Assumption,
     Criterion,
     CriterionResult,
     Line,
@@ -101,7 +100,7 @@ def judge(
         finding.evidence,
         assumed,
         finding.conflict and finding.outcome is Outcome.UNDOCUMENTED,
-        _assumptions(criterion, ready.assumptions, finding),
+        (*ready.assumptions, *_unverified(criterion, finding)),
         criterion.question,
         was_open and not assumed and finding.outcome is not Outcome.UNDOCUMENTED,
     )
@@ -143,15 +142,14 @@ def _with_missing(reason: str, criterion: Criterion, facts: Facts) -> str:
     return " ".join([reason, *sentences]).strip()
 
 
-def _assumptions(criterion: Criterion, known: Mapping[str, Assumption], finding: Finding) -> tuple[str, ...]:
-    read = tuple(known[name].text for name in criterion.assumes)
+def _unverified(criterion: Criterion, finding: Finding) -> Iterable[str]:
+    """Return what a reader must know about the codes that led to the evidence."""
     if not finding.unverified:
-        return read
-    codes = [
+        return ()
+    return [
         f"Found by a code of the value set {name} that was not verified against a published source."
         for name in sorted(finding.unverified & criterion.value_sets)
     ]
-    return (*read, *codes)
 
 
 def _listed(records: Sequence[Records]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from cds_service.policy.outcome import Outcome, all_of, any_of, opposite
 from fhir_mappings.facts import Evidence, Statement
 
+_NONE = frozenset[str]()
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -20,7 +22,7 @@ class Finding:
     """Undocumented because nothing at all was found: an exclusion may then be assumed absent (the silence rule)."""
     conflict: bool = False
     """Undocumented because the evidence points both ways."""
-    unverified: frozenset[str] = frozenset()
+    unverified: frozenset[str] = _NONE
     """Value sets through which evidence was found only by a code that is not verified."""
 
     def towards(self, outcome: Outcome) -> Finding:
@@ -59,7 +61,7 @@ def _finding(outcome: Outcome, reason: str, found: Iterable[Statement], *, confl
 
 
 def _together(unverified: Iterable[frozenset[str]]) -> frozenset[str]:
-    return frozenset[str]().union(*unverified)
+    return _NONE.union(*filter(None, unverified))
 
 
 def in_order(evidence: Collection[Evidence]) -> tuple[Evidence, ...]:

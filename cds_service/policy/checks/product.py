@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar, get_args
@@ -102,6 +102,8 @@ class OrderRoute(Check):
 
 def _given(statements: Sequence[Statement], facts: Facts) -> list[Statement]:
     """Return the statements that show that a product was given before the service date."""
+    if not statements:
+        return []
     before = [s for s in statements if s.when is None or s.when.first < facts.as_of]
     done = [s for s in before if s.kind in {"procedure", "administration"} and s.phase == "done"]
     return done + [s for s in before if s.kind == "medication" and s.phase == "past"]
@@ -155,7 +157,7 @@ class EarlierTherapy(Check):
     excepting: tuple[str, ...] = option("therapies", "therapies among them that do not", default=())
 
     def evaluate(self, facts: Facts) -> Finding:
-        found = [s for therapy in self._counted() for s in self._earlier(therapy, facts)]
+        found = [s for therapy, given in self._given(facts) for s in self._earlier(therapy, given, facts)]
         sure = [s for s in found if s.confirmed]
         if sure:
             return holds(f"An earlier cell or gene therapy is on record ({dates(sure)}).", sure)
@@ -170,12 +172,15 @@ class EarlierTherapy(Check):
     def records(self) -> frozenset[Records]:
         return frozenset({"procedures", "medication-administrations", "medication-requests"})
 
-    def _counted(self) -> list[str]:
-        return [therapy for therapy in self.therapies if therapy not in self.excepting]
+    def _given(self, facts: Facts) -> Iterator[tuple[str, list[Statement]]]:
+        """Yield the therapies that count and stand in the chart, with where they were given before."""
+        for therapy in self.therapies:
+            stated = facts.of(f"therapy:{therapy}")
+            if stated and therapy not in self.excepting:
+                yield therapy, _given(stated, facts)
 
     @staticmethod
-    def _earlier(therapy: str, facts: Facts) -> list[Statement]:
-        given = _given(facts.of(f"therapy:{therapy}"), facts)
+    def _earlier(therapy: str, given: list[Statement], facts: Facts) -> list[Statement]:
         if therapy != facts.order.therapy or _beyond_one_course([s for s in given if s.confirmed], facts):
             return given
         return [s for s in given if not s.confirmed] if _beyond_one_course(given, facts) else []
