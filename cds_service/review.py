@@ -164,7 +164,7 @@ def needs(known: Sequence[Order], library: Library) -> frozenset[Records]:
             if document.questions:
                 found.add("questionnaire-responses")
             if label := library.labels.of(therapy):
-                found |= label.records
+                found |= label.records()
         if therapy in BESIDE_A_THERAPY:
             found |= BESIDE_RECORDS
     return frozenset(found)

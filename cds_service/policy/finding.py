@@ -96,14 +96,15 @@ def first_documented(findings: Sequence[Finding]) -> Finding:
 
 
 def _fold(findings: Sequence[Finding], outcome: Outcome) -> Finding:
+    is_open = outcome is Outcome.UNDOCUMENTED
     deciding = [f for f in findings if f.outcome is outcome]
-    spoken = [f for f in deciding if not f.silent] or deciding
-    shown = findings if outcome is Outcome.UNDOCUMENTED else deciding
+    spoken = [f for f in deciding if not f.silent]
+    shown = findings if is_open else deciding
     return Finding(
         outcome,
-        " ".join(dict.fromkeys(f.reason for f in spoken)),
+        " ".join(dict.fromkeys([f.reason for f in spoken or deciding])),
         in_order([e for f in shown for e in f.evidence]),
-        silent=outcome is Outcome.UNDOCUMENTED and all(f.silent for f in deciding),
-        conflict=outcome is Outcome.UNDOCUMENTED and any(f.conflict for f in deciding),
+        silent=is_open and not spoken,
+        conflict=is_open and any(f.conflict for f in deciding),
         unverified=_together(f.unverified for f in shown),
     )

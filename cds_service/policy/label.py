@@ -65,17 +65,20 @@ class Label:
     assumptions: Mapping[str, Assumption]
     revision: str
     file: str
-    records: frozenset[Records] = field(init=False, repr=False)
-    """The records that judging any of its sections needs."""
+    _records: frozenset[Records] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # asked for every order, and the same for all
         rules = [s.rule for v in self.versions for s in v.sections.values() if s.rule]
-        object.__setattr__(self, "records", frozenset(r for one in rules for r in one.records))
+        object.__setattr__(self, "_records", frozenset(r for one in rules for r in one.records))
 
     def on(self, day: date) -> LabelVersion | None:
         """Return the version in force on a day; None before the first."""
         return next((v for v in reversed(self.versions) if v.first_day <= day), None)
+
+    def records(self) -> frozenset[Records]:
+        """Return the records that judging any of its sections needs."""
+        return self._records
 
 
 @dataclass(frozen=True, slots=True)

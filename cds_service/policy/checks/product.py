@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import ClassVar, get_args
 
 from cds_service.policy.checks.check import Check, named, option
@@ -148,6 +149,11 @@ class FirstCourse(Check):
         return frozenset({"procedures", "medication-administrations", "medication-requests"})
 
 
+@lru_cache(maxsize=128)  # policies name a few groups of them
+def _concepts(therapies: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"therapy:{therapy}" for therapy in therapies)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierTherapy(Check):
     """One of these therapies was given before, other than the doses of the course that is ordered."""
@@ -157,7 +163,10 @@ class EarlierTherapy(Check):
     excepting: tuple[str, ...] = option("therapies", "therapies among them that do not", default=())
 
     def evaluate(self, facts: Facts) -> Finding:
-        found = [s for therapy, given in self._given(facts) for s in self._earlier(therapy, given, facts)]
+        # a chart seldom holds one, and the registry has dozens
+        held = facts.of(*_concepts(self.therapies))
+        counted = [t for t in self.therapies if t not in self.excepting] if held else []
+        found = [s for therapy in counted for s in self._earlier(therapy, facts)]
         sure = [s for s in found if s.confirmed]
         if sure:
             return holds(f"An earlier cell or gene therapy is on record ({dates(sure)}).", sure)
@@ -172,15 +181,9 @@ class EarlierTherapy(Check):
     def records(self) -> frozenset[Records]:
         return frozenset({"procedures", "medication-administrations", "medication-requests"})
 
-    def _given(self, facts: Facts) -> Iterator[tuple[str, list[Statement]]]:
-        """Yield the therapies that count and stand in the chart, with where they were given before."""
-        for therapy in self.therapies:
-            stated = facts.of(f"therapy:{therapy}")
-            if stated and therapy not in self.excepting:
-                yield therapy, _given(stated, facts)
-
     @staticmethod
-    def _earlier(therapy: str, given: list[Statement], facts: Facts) -> list[Statement]:
+    def _earlier(therapy: str, facts: Facts) -> list[Statement]:
+        given = _given(facts.of(f"therapy:{therapy}"), facts)
         if therapy != facts.order.therapy or _beyond_one_course([s for s in given if s.confirmed], facts):
             return given
         return [s for s in given if not s.confirmed] if _beyond_one_course(given, facts) else []
