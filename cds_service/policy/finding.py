@@ -61,7 +61,8 @@ def _finding(outcome: Outcome, reason: str, found: Iterable[Statement], *, confl
 
 
 def _together(unverified: Iterable[frozenset[str]]) -> frozenset[str]:
-    return _NONE.union(*filter(None, unverified))
+    named = [names for names in unverified if names]
+    return _NONE.union(*named) if named else _NONE
 
 
 def in_order(evidence: Collection[Evidence]) -> tuple[Evidence, ...]:
