@@ -19,8 +19,6 @@ def create_app(
     ``shared_counts``: the folder of a server's ``WorkerCounts``, made before this; without it, one process counts.
     """
     # Imported here: whoever imports a policy module of this package needs no web server.
-    from flask import Flask
-
     from cds_service import logs
     from cds_service.draining import Draining
     from cds_service.metrics import Metrics
@@ -46,6 +44,7 @@ def create_app(
         questionnaires,
         request_log,
     )
+    from cds_service.web.application import Application
     from cds_service.web.readiness import Readiness
 
     settings = settings or Settings.load()
@@ -55,7 +54,7 @@ def create_app(
     clients = load_clients(settings.clients) if settings.clients else ()
     servers = {*settings.fhir_servers, *(url for client in clients for url in client.fhir_servers)}
     metrics = Metrics(services.library, servers, services.connections.breakers, shared_counts)
-    app = Flask("cds_service.web", static_folder=None)
+    app = Application("cds_service.web", static_folder=None)
     app.url_map.strict_slashes = False
     request_log.register(app, metrics.request)
     layout.register(app)

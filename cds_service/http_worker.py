@@ -8,6 +8,7 @@ checks among it. Behind a buffering proxy none of this comes up.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import time
 from functools import partial
@@ -20,6 +21,7 @@ from gunicorn.http import errors
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from cds_service.logs import log
+from cds_service.processor import Processor
 
 FIRST_BYTE = 10.0
 """Seconds for which a new connection may be silent; it costs no thread."""
@@ -31,8 +33,65 @@ AFTER_YOU = 0.0001
 """Seconds, for each connection that a worker has, for which it lets others take a new one first."""
 MOST_AFTER_YOU = 0.002
 """Seconds that this comes to at most."""
+NEXT_REQUEST = 0.005
+"""Seconds for which a thread that has answered a request waits for the next one of its connection."""
 LEFT_OVER = 0.05
 """Seconds for what is still coming of a body that was not read, so that the client gets to see the answer."""
+
+
+class Wire(socket.socket):
+    """A connection that sends the head and the body of an answer together, and sets its timeout when it matters.
+
+    Each system call lets another thread have the interpreter, and this one then waits for its turn.
+    """
+
+    def __init__(self, plain: socket.socket) -> None:
+        super().__init__(fileno=plain.detach())
+        super().setblocking(True)  # what was made of a number knows nothing of how it was set before
+        self._held: list[bytes] = []
+        self._timeout: float | None = None
+
+    def settimeout(self, value: float | None) -> None:
+        """Let calls wait so many seconds, from the next one on."""
+        self._timeout = value
+
+    def gettimeout(self) -> float | None:
+        """Return the seconds that the next call waits at most."""
+        return self._timeout
+
+    def setblocking(self, flag: bool) -> None:
+        """Let calls wait, from the next one on, or not."""
+        self._timeout = None if flag else 0.0
+
+    def recv(self, *arguments: Any) -> bytes:
+        """Receive some bytes."""
+        self._set()
+        return super().recv(*arguments)
+
+    def send(self, *arguments: Any) -> int:
+        """Send some bytes now."""
+        self._set()
+        return super().send(*arguments)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:  # noqa: ARG002 - the signature of a socket
+        """Keep bytes for ``flush``."""
+        self._held.append(bytes(data))
+
+    def sendfile(self, *arguments: Any, **named: Any) -> int:
+        """Send what is kept, then a file."""
+        self.flush()
+        return super().sendfile(*arguments, **named)
+
+    def flush(self) -> None:
+        """Send what is kept."""
+        held, self._held = b"".join(self._held), []
+        if held:
+            self._set()
+            super().sendall(held)
+
+    def _set(self) -> None:
+        if self._timeout != super().gettimeout():
+            super().settimeout(self._timeout)
 
 
 class Worker(ThreadWorker):
@@ -40,10 +99,13 @@ class Worker(ThreadWorker):
 
     app: Any
     """The server, as ``server.Server``."""
+    processor: Processor | None = None
+    """What it keeps to."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._reading: dict[TConn, float] = {}
+        self._handled: set[TConn] = set()
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
         """Begin or pause to accept. At the end, take whoever waits already, and let others go elsewhere at once."""
@@ -70,26 +132,54 @@ class Worker(ThreadWorker):
         if conn.initialized or conn.data_ready:
             super().enqueue_req(conn)
             return
+        conn.sock = Wire(conn.sock)
         conn.sock.setblocking(False)
         conn.timeout = time.monotonic() + FIRST_BYTE
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def handle(self, conn: TConn) -> Any:
-        """Answer one request of a connection, in a thread of its own."""
-        self._reading[conn] = time.monotonic()
+        """Answer requests of a connection, in a thread of its own, until the next one lets it wait."""
+        self._handled.add(conn)
         try:
-            again = super().handle(conn)
+            again = self._one(conn)
+            while again is True and self._goes_on(conn):
+                again = self._one(conn)
         finally:
-            del self._reading[conn]
+            self._handled.discard(conn)
         if not again:
             # what closes it, the accepting loop, would wait for the client to do the same
             _stop_reading(conn.sock)
         return again
 
+    def _one(self, conn: TConn) -> Any:
+        wire: Any = conn.sock
+        self._reading[conn] = time.monotonic()
+        try:
+            again = super().handle(conn)
+        finally:
+            del self._reading[conn]
+        try:
+            wire.flush()
+        except OSError:  # the client is gone
+            return False
+        return again
+
+    def _goes_on(self, conn: TConn) -> bool:
+        """Whether a connection has its next request at once: the way back through the accepting loop is a long one.
+
+        There is no waiting unless enough threads are left for everybody else.
+        """
+        if len(self._handled) > self.app.at_once or not self.alive:
+            return False
+        parser: Any = conn.parser
+        return bool(parser.unreader.buf.getvalue()) or _is_readable(conn.sock, NEXT_REQUEST)
+
     def notify(self) -> None:
         """Do what is to be done every second: also give up requests that do not come to an end."""
         super().notify()
+        if self.processor is not None:
+            self.processor.look()
         if self.app.draining.begun:
             self.cfg.set("keepalive", 0)  # answers then close their connections, and clients open others elsewhere
         late = time.monotonic() - WHOLE_REQUEST
@@ -123,6 +213,12 @@ class Worker(ThreadWorker):
         )
         with contextlib.suppress(OSError):
             client.sendall(head.encode() + body)
+
+
+def _is_readable(connection: socket.socket, seconds: float) -> bool:
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def _stop_reading(connection: socket.socket) -> None:

@@ -13,6 +13,7 @@ import sys
 import threading
 import warnings
 from contextvars import ContextVar
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
@@ -155,8 +156,13 @@ def _written(logger: WrappedLogger, method: str, event: EventDict) -> str:
 
 
 def _on_a_terminal() -> bool:
+    return _is_terminal(sys.stderr)
+
+
+@lru_cache(maxsize=1)
+def _is_terminal(stream: TextIO | None) -> bool:
     with contextlib.suppress(OSError, ValueError, AttributeError):  # it may be closed, or absent
-        return sys.stderr.isatty()
+        return stream.isatty()  # type: ignore[union-attr]
     return False
 
 

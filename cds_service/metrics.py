@@ -50,6 +50,7 @@ class Metrics:
         self._library = library
         self._shared = shared
         self._held: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
+        self._seconds_of: dict[str, Histogram] = {}
         self._counted = counted = CollectorRegistry()
         self._requests = Counter(
             "coverage_cds_requests",
@@ -121,7 +122,7 @@ class Metrics:
         hook = facts.get("hook", "none")
         self._count(self._requests, facts["method"], facts["route"], hook, str(facts["status"]))
         if hook != "none":
-            self._seconds.labels(hook).observe(facts["ms"] / 1000)
+            self._took(hook, facts["ms"] / 1000)
         if "error" in facts:
             self._count(self._errors, facts["error"])
         if "refused" in facts:
@@ -138,6 +139,11 @@ class Metrics:
             for result, count in facts["fetched"].items():
                 self._count(self._fetches, result, by=count)
             self._note_breakers()
+
+    def _took(self, hook: str, seconds: float) -> None:
+        if hook not in self._seconds_of:
+            self._seconds_of[hook] = self._seconds.labels(hook)
+        self._seconds_of[hook].observe(seconds)
 
     def _count(self, counter: Counter, *labels: str, by: int = 1) -> None:
         # looking a counter up by its labels takes as long as counting

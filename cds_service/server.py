@@ -17,6 +17,7 @@ from cds_service import allocator, create_app, logs
 from cds_service.draining import Draining
 from cds_service.http_worker import Worker
 from cds_service.logs import log
+from cds_service.processor import Processor, can_be_kept
 from cds_service.settings import Settings
 from cds_service.worker_counts import WorkerCounts
 
@@ -50,7 +51,8 @@ class Server(BaseApplication):
             raise
         self._drain_delay, self.at_once = settings.drain_delay, settings.max_at_once
         # another server on this machine is to begin elsewhere
-        self._processor = secrets.randbelow(os.cpu_count() or 1) if settings.pin_workers else None
+        self._first_processor = secrets.randbelow(os.cpu_count() or 1)
+        self._pins = settings.pin_workers and can_be_kept()
         self._options: dict[str, Any] = {
             "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "workers": workers,
@@ -103,9 +105,8 @@ class Server(BaseApplication):
         gc.set_threshold(*COLLECTED_AFTER)
 
     def _after_fork(self, _parent: object, worker: Any) -> None:
-        if self._processor is not None:
-            allowed = sorted(os.sched_getaffinity(0))
-            os.sched_setaffinity(0, {allowed[(self._processor + worker.place) % len(allowed)]})
+        if self._pins:
+            worker.processor = Processor(self._first_processor + worker.place)
 
     def _worker_ends(self, _parent: object, _worker: object) -> None:
         self._app.extensions["recorder"].close()

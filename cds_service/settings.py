@@ -83,10 +83,10 @@ class Settings(BaseSettings):
         description="Requests that each worker process answers at the same time; one more is answered 503 at once.",
     )
     pin_workers: bool = Field(
-        default=False,
+        default=True,
         description="Keep each worker process on one processor of those that it may use: its threads take turns "
-        "anyway, and handing over between processors takes time. Worth it where each worker has a processor to itself, "
-        "harmful where something else keeps that one busy.",
+        "anyway, and handing over between processors takes time. A worker leaves one that others take half of, and "
+        "uses all when none has room. Linux only.",
     )
     drain_delay: float = Field(
         default=2.0,
@@ -178,13 +178,6 @@ class Settings(BaseSettings):
                     f"number {number} is not a plain URL: https://host/path, host a name or an address, "
                     "no user, query, escape or last dot"
                 )
-        return value
-
-    @field_validator("pin_workers", mode="after")
-    @classmethod
-    def _can_be_pinned(cls, value: bool) -> bool:
-        if value and not hasattr(os, "sched_setaffinity"):
-            raise ValueError("this system keeps no process on one processor; Linux does")
         return value
 
     @field_validator("base_url", mode="after")

@@ -25,12 +25,14 @@ class Database:
     def __init__(self, engine: Engine, key: Key) -> None:
         self._engine = engine
         self._key = key
+        self._connection: Connection | None = None
         self._chain: Chain | None = None
 
     def store(self, entries: Sequence[Entry], *, again: bool = False) -> None:
         """Store entries, all or none, durably; ``again`` looks first which are there. Raises SQLAlchemyError."""
         known, self._chain = self._chain, None  # after an error nobody knows whether the chain's end was kept
-        with self._engine.begin() as connection:
+        connection = self._connected()
+        with connection.begin():
             held = _stored(connection, entries) if again else frozenset()
             chain = known
             decided = [e for e in entries if e.kind == "decision" and e.id not in held]
@@ -46,12 +48,22 @@ class Database:
 
     def check(self) -> None:
         """Raise SQLAlchemyError when the database does not answer."""
-        with self._engine.connect() as connection:
+        connection = self._connected()
+        with connection.begin():
             connection.execute(select(1))
 
     def close(self) -> None:
         """Drop the connection: after a failure, or at the end."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         self._engine.dispose()
+
+    def _connected(self) -> Connection:
+        # kept from one transaction to the next: taking it out of the engine costs as much as a row
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
 
     def _add(self, connection: Connection, entries: Sequence[Entry], chain: Chain) -> Chain:
         rows, of_cards = [], []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +52,11 @@ class Recorder:
                 self._check_tables()
         except (OSError, SQLAlchemyError) as error:
             log.error("store not ready", exc_info=error)
+
+    def expecting(self) -> AbstractContextManager[None]:
+        """Let other records of this process wait a little for the one that is going to be made inside."""
+        writer = self._writer
+        return writer.expecting() if writer is not None and self._process == os.getpid() else nullcontext()
 
     def decision(self, call: Call, answer: Mapping[str, Any], judged: Sequence[Decision], milliseconds: float) -> None:
         """Return when the answer is recorded. Raises Unavailable (503) when nothing can take the record."""

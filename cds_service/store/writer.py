@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from cds_service.errors import Unavailable
@@ -19,6 +21,8 @@ from cds_service.store.records import Entry
 
 MOST = 200
 """Entries of one transaction."""
+GATHERING = 0.002
+"""Seconds for which a transaction waits for the records of other requests that are being answered."""
 AGAIN = 1.0
 """Seconds between attempts to reach a database that is gone, and between looks for journals to store."""
 
@@ -26,13 +30,22 @@ AGAIN = 1.0
 class _Ticket:
     """An entry on its way: ``taken`` and ``stored`` change under the writer's lock only."""
 
-    __slots__ = ("entry", "settled", "stored", "taken")
+    __slots__ = ("_settled", "entry", "stored", "taken")
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self.taken = False
         self.stored = False
-        self.settled = threading.Event()
+        self._settled = threading.Lock()
+        self._settled.acquire()
+
+    def settle(self) -> None:
+        """Let the request go on."""
+        self._settled.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Return, in so many seconds at the latest, whether the writer is done with the entry."""
+        return self._settled.acquire(timeout=seconds)
 
 
 class Writer:
@@ -47,12 +60,24 @@ class Writer:
         self._began: float | None = None
         self._gone = False
         self._closing = False
+        self._expected = 0
         self._next_look = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
         """Begin to write."""
         self._thread.start()
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Let transactions wait a little for what is going to be put inside."""
+        with self._changed:
+            self._expected += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._expected -= 1
 
     def put(self, entry: Entry) -> Literal["database", "journal"]:
         """Return, when the entry is durable, what took it. Raises Unavailable (503)."""
@@ -86,11 +111,12 @@ class Writer:
             if self.gone or self._closing:
                 return False
             self._queue.append(ticket)
-            self._changed.notify_all()
-        if ticket.settled.wait(self._wait):
+            if len(self._queue) == 1 or len(self._queue) >= self._expected:
+                self._changed.notify()
+        if ticket.wait(self._wait):
             return ticket.stored
         with self._changed:
-            if not ticket.taken and not ticket.settled.is_set():
+            if ticket in self._queue:
                 self._queue.remove(ticket)
             # one that was taken may still be committed; its journal line is then found to be there already
             return ticket.stored
@@ -115,6 +141,8 @@ class Writer:
         with self._changed:
             if not self._queue and not self._closing:
                 self._changed.wait(max(0.0, self._next_look - time.monotonic()))
+            if self._queue and len(self._queue) < self._expected and not self._closing:
+                self._changed.wait(GATHERING)
             batch = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
             for ticket in batch:
                 ticket.taken = True
@@ -127,7 +155,7 @@ class Writer:
             for ticket in batch:
                 ticket.stored = stored
             for ticket in (*batch, *left):
-                ticket.settled.set()
+                ticket.settle()
 
     def _store(self, entries: list[Entry], *, again: bool = False) -> bool:
         """Store entries and return whether they are; nothing that a driver raises may end the thread."""

@@ -17,7 +17,8 @@ def register(app: Flask, most: int, metrics: Metrics) -> None:
 
     @app.before_request
     def admit() -> None:
-        if request.url_rule is not None and request.url_rule.rule in QUIET:
+        rule = request.url_rule
+        if rule is not None and rule.rule in QUIET:
             return
         if not free.acquire(blocking=False):
             metrics.shed()

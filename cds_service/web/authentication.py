@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from flask import Blueprint, Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,14 +51,14 @@ def require(endpoints: Blueprint, judge: Verifier, base_url: str | None) -> None
             return None
         began = time.monotonic()
         try:
-            g.client = verified(judge, base_url)
-            g.waited = time.monotonic() - began
+            client = verified(judge, base_url)
         except Refused as refused:
             logs.note(refused=refused.reason)
             answer = Response(status=401, headers={"WWW-Authenticate": "Bearer"})
             del answer.headers["Content-Type"]
             return answer
-        logs.note(client=g.client.name)
+        g.caller = Caller(client, time.monotonic() - began)
+        logs.note(client=client.name)
         return None
 
 
@@ -66,34 +67,37 @@ def verified(judge: Verifier, base_url: str | None) -> Client:
     return judge.verify(_token(request.headers.get("Authorization")), _urls_called(base_url))
 
 
-def caller() -> Client | None:
-    """Return the client of this request; None when none is configured."""
-    client: Client | None = g.get("client")
-    return client
+class Caller(NamedTuple):
+    """Who sent this request."""
+
+    client: Client | None = None
+    """None when no client is configured."""
+    waited: float = 0.0
+    """Seconds that it took to tell who calls: keys that are not known yet are fetched meanwhile."""
+
+    @property
+    def name(self) -> str | None:
+        """The name of the client."""
+        return self.client.name if self.client else None
+
+    @property
+    def servers(self) -> tuple[str, ...] | None:
+        """The FHIR servers that may be read for the client; None when no client is configured."""
+        return None if self.client is None else self.client.fhir_servers or NOBODY
+
+    @property
+    def launches_smart_apps(self) -> bool:
+        """Whether our form is registered with the client as a SMART app."""
+        return self.client is not None and self.client.smart_app is not None
 
 
-def waited() -> float:
-    """Return the seconds that it took to tell who calls: keys that are not known yet are fetched meanwhile."""
-    seconds: float = g.get("waited", 0.0)
-    return seconds
+_ANYBODY = Caller()
 
 
-def name_of_caller() -> str | None:
-    """Return the name of this request's client; None when none is configured."""
-    client = caller()
-    return client.name if client else None
-
-
-def servers_of_caller() -> tuple[str, ...] | None:
-    """Return the FHIR servers that may be read for this request's client; None when none is configured."""
-    client = caller()
-    return None if client is None else client.fhir_servers or NOBODY
-
-
-def launches_smart_apps() -> bool:
-    """Whether our form is registered with this request's client as a SMART app."""
-    client = caller()
-    return client is not None and client.smart_app is not None
+def caller() -> Caller:
+    """Return who sent this request."""
+    found: Caller = g.get("caller", _ANYBODY)
+    return found
 
 
 def _token(header: str | None) -> str:

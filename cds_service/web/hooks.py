@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Literal
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from cds_service import hook_request, prefetch, review, strict_json
 from cds_service.crd import configuration
@@ -20,6 +20,7 @@ from cds_service.store.recorder import Recorder
 from cds_service.store.records import Call
 from cds_service.trace import NOBODY
 from cds_service.web import authentication, feedback, json_http, request_log, tracing
+from cds_service.web.application import current_request
 from cds_service.web.own_url import own_url
 
 SERVICE = "coverage-criteria"
@@ -65,11 +66,12 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
     @pages.post("/cds-services/<service>")
     def call(service: str) -> Response:
         _check(service)
-        sent = json_http.text(request, settings.max_body)
+        sent = json_http.text(current_request(), settings.max_body)
+        caller = authentication.caller()
         began = time.perf_counter()
         body = strict_json.read(sent)
         # From here on: a client that sends its body slowly takes nothing of it, the server of its keys does.
-        due = Deadline.after(settings.answer_deadline - authentication.waited())
+        due = Deadline.after(settings.answer_deadline - caller.waited)
         request_log.identify(body, HOOKS)
         asked = hook_request.read(body, HOOKS, sent)
         listener = tracing.Listener(began) if tracing.is_wanted(asked.extension) else None
@@ -77,22 +79,23 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
         trace.reached("read")
         today = datetime.now(UTC).astimezone().date()
         judged: list[Decision] = []
-        answer = review.answer(
-            asked,
-            services,
-            today=today,
-            base_url=own_url(settings.base_url),
-            due=due,
-            judged=judged.append,
-            fhir_servers=authentication.servers_of_caller(),
-            smart=authentication.launches_smart_apps(),
-            trace=trace,
-        )
-        trace.reached("cards")
-        request_log.answered(answer)
-        call = Call(asked.hook, asked.hook_instance, asked.patient_id, sent, client=authentication.name_of_caller())
-        with metrics.recording.track_inprogress():
-            recorder.decision(call, answer, judged, (time.perf_counter() - began) * 1000)
+        with recorder.expecting():
+            answer = review.answer(
+                asked,
+                services,
+                today=today,
+                base_url=own_url(settings.base_url),
+                due=due,
+                judged=judged.append,
+                fhir_servers=caller.servers,
+                smart=caller.launches_smart_apps,
+                trace=trace,
+            )
+            trace.reached("cards")
+            request_log.answered(answer)
+            call = Call(asked.hook, asked.hook_instance, asked.patient_id, sent, client=caller.name)
+            with metrics.recording.track_inprogress():
+                recorder.decision(call, answer, judged, (time.perf_counter() - began) * 1000)
         trace.reached("record")
         if listener is not None:
             answer = listener.added_to(answer, judged, services.library)
@@ -101,9 +104,9 @@ def blueprint(services: review.Services, settings: Settings, recorder: Recorder,
     @pages.post("/cds-services/<service>/feedback")
     def give_feedback(service: str) -> Response:
         _check(service)
-        entries = feedback.read(json_http.read(request, settings.max_body))
+        entries = feedback.read(json_http.read(current_request(), settings.max_body))
         with metrics.recording.track_inprogress():
-            recorder.feedback(service, entries, authentication.name_of_caller())
+            recorder.feedback(service, entries, authentication.caller().name)
         return json_http.write({})
 
     return pages

@@ -23,15 +23,16 @@ def read(request: Request, limit: int) -> Any:
 
 def text(request: Request, limit: int) -> bytes:
     """Return a request's body of at most ``limit`` bytes that says it is JSON. Raises TooLarge, WrongMediaType."""
-    body = bytearray()
-    while part := _part(request):
+    length = min(request.content_length or _CHUNK, limit)
+    body = _part(request, length)
+    while len(body) <= limit and (part := _part(request, _CHUNK)):
         body += part
-        if len(body) > limit:
-            _drain(request)
-            raise TooLarge(f"The request body is larger than the {limit} bytes that this service reads.")
+    if len(body) > limit:
+        _drain(request)
+        raise TooLarge(f"The request body is larger than the {limit} bytes that this service reads.")
     if not _is_json(request.headers.get("Content-Type", "")):
         raise WrongMediaType("The Content-Type of the request is not JSON; application/json was expected.")
-    return bytes(body)
+    return body
 
 
 def write(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -39,9 +40,9 @@ def write(value: object, status: int = 200, headers: Mapping[str, str] | None = 
     return Response(exact_json.write(value), status, headers, content_type="application/json")
 
 
-def _part(request: Request) -> bytes:
+def _part(request: Request, most: int) -> bytes:
     try:
-        return request.stream.read(_CHUNK)
+        return request.stream.read(most)
     except HTTPException:
         raise
     except Exception:
@@ -51,7 +52,7 @@ def _part(request: Request) -> bytes:
 
 def _drain(request: Request) -> None:
     for _ in range(_DRAINED // _CHUNK):
-        if not _part(request):
+        if not _part(request, _CHUNK):
             break
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 
 from cds_service import logs
 from cds_service.cards.assessment import assessment_of
 from cds_service.logs import log
+from cds_service.web.application import current_request
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines: always let in, not counted, logged at debug as long as the answer is good."""
@@ -71,13 +72,14 @@ def trace_in(header: str | None) -> str | None:
 
 def _begin() -> None:
     g.began = time.perf_counter()
-    logs.begin(str(uuid4()), trace_in(request.headers.get("traceparent")))
+    logs.begin(str(uuid4()), trace_in(current_request().headers.get("traceparent")))
 
 
 def _facts(response: Response) -> dict[str, Any]:
+    asked = current_request()
     return {
-        "method": request.method if request.method in _METHODS else "other",
-        "route": request.url_rule.rule if request.url_rule else "none",
+        "method": asked.method if asked.method in _METHODS else "other",
+        "route": asked.url_rule.rule if asked.url_rule else "none",
         "status": response.status_code,
         "ms": round((time.perf_counter() - g.began) * 1000, 1),
         **logs.noted(),

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -78,14 +77,6 @@ def test_a_password_in_a_setting_is_not_repeated() -> None:
 
 def test_a_public_url_is_kept_without_its_last_slash() -> None:
     assert Settings.load(base_url="https://cds.example.org/x/").base_url == "https://cds.example.org/x"
-
-
-def test_a_system_that_pins_no_process_says_so_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "sched_setaffinity")
-
-    assert not Settings.load(pin_workers=False).pin_workers
-    with pytest.raises(SettingsError, match=r"PIN_WORKERS: .*this system keeps no process on one processor"):
-        Settings.load(pin_workers=True)
 
 
 def test_settings_do_not_change() -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from cds_service import create_app
 from cds_service.bundle_request import request_from
+from cds_service.security.clients import load_clients
 from cds_service.settings import Settings
+from cds_service.web.authentication import Caller
 from tests.calling import SERVICE
 from tests.cds_service.ehr import Ehr
 from tests.cds_service.security.signing import jwks
@@ -118,7 +120,8 @@ class TestWithClients:
             "smart_app: {client_id: form, origins: 'https://auth.example.org'}}]"
         )
         app = create_app(unhurried(Settings.load(data_dir=tmp_path, clients=clients)))
-        monkeypatch.setattr("cds_service.web.authentication.name_of_caller", lambda: "EHR")
+        calls = Caller(load_clients(clients)[0])
+        monkeypatch.setattr("cds_service.web.authentication.caller", lambda: calls)
         yield app.test_client()
         app.extensions["recorder"].close()
 

@@ -118,6 +118,45 @@ def test_requests_at_once_share_transactions(settings: Settings) -> None:
     assert into.transactions == 2
 
 
+def test_a_transaction_waits_for_the_records_of_requests_that_are_being_answered(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "GATHERING", PATIENCE)
+    into = Trouble(settings)
+    entries = [decided(settings, card()) for _ in range(8)]
+    all_expected = threading.Barrier(8)
+
+    with running(settings, into, wait=10 * PATIENCE) as writer, ThreadPoolExecutor(8) as pool:
+
+        def answer(entry: Entry) -> str:
+            with writer.expecting():
+                all_expected.wait(PATIENCE)
+                return writer.put(entry)
+
+        began = time.monotonic()
+        assert set(pool.map(answer, entries)) == {"database"}
+        assert time.monotonic() - began < PATIENCE  # nobody waits once all are there
+
+    assert into.transactions == 1
+
+
+def test_a_transaction_does_not_wait_long_for_a_request_that_takes_long(settings: Settings) -> None:
+    entry = decided(settings, card())
+
+    with running(settings, database(settings)) as writer, writer.expecting(), writer.expecting():
+        assert writer.put(entry) == "database"
+
+
+def test_a_request_that_failed_is_expected_no_more(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writers, "GATHERING", 10 * PATIENCE)
+
+    with running(settings, database(settings)) as writer:
+        with pytest.raises(ValueError, match="nothing to record"), writer.expecting():
+            raise ValueError("nothing to record")
+        with writer.expecting():
+            assert writer.put(decided(settings, card())) == "database"
+
+
 def test_a_frozen_database_costs_a_request_its_short_wait_and_nothing_is_doubled_when_it_goes_on(
     settings: Settings,
 ) -> None:
