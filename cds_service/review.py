@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -123,6 +124,7 @@ def answer(
         render.unidentified(one.order, one.reason, today, context, request.notices, drug=one.drug) for one in failed
     ]
     may_ask = request.hook != SELECTING
+    as_sent = functools.cache(request.as_sent)  # one order is wanted for a task, for its code and for what is asserted
     decisions: list[Decision] = []
     cards: list[dict[str, Any]] = []
     if found.known and _worth_reading(request, found.known, services, reader, today):
@@ -135,14 +137,15 @@ def answer(
             today,
             context,
             decisions.append,
-            request.as_sent,
+            as_sent,
             may_ask=may_ask,
             trace=trace,
         )
     for decision in decisions:
         judged(decision)
     terms = Terms(context.base_url, settings.speaks_for, may_ask)
-    return asked.answer([*cards, *unread], decisions, request, today, terms, mirrored=settings.mirror_system_actions)
+    actions = asked.actions(decisions, as_sent, request.fhir_server, today, terms)
+    return asked.answer([*cards, *unread], actions, mirrored=settings.mirror_system_actions)
 
 
 def _worth_reading(

@@ -273,5 +273,6 @@ def _without_repeats(selections: Iterable[Selection]) -> tuple[Selection, ...]:
         of: object = s.payer.id if s.payer else s.coverages
         same: object = s.document.id if isinstance(s, Selected) else (s.document, of)
         first = kept.setdefault(same, s)
-        kept[same] = replace(first, coverages=tuple(dict.fromkeys((*first.coverages, *s.coverages))))
+        if first is not s:
+            kept[same] = replace(first, coverages=tuple(dict.fromkeys((*first.coverages, *s.coverages))))
     return tuple(kept.values())

@@ -30,17 +30,22 @@ def _shown(character: str) -> bool:
 
 def code_span(text: str | None) -> str:
     """Return a text of the EHR as a Markdown code span; empty when nothing of it can be shown."""
+    line = plain(text)
+    return span(line) if line else ""
+
+
+def span(line: str) -> str:
+    """Return a text that ``plain`` made as a Markdown code span."""
     # an apostrophe in place of a backtick: a code span that cannot be closed from inside needs no escaping
-    line = plain(text).replace("`", "'")
-    return f"`{line}`" if line else ""
+    return "`" + line.replace("`", "'") + "`"
 
 
 def evidence_json(evidence: Evidence) -> dict[str, str]:
     """Return evidence as the assessment carries it, empty members left out."""
-    members = {
-        "reference": plain(evidence.reference),
-        "display": plain(evidence.display),
-        "value": plain(evidence.value),
-        "date": plain(evidence.date),
-    }
-    return {name: value for name, value in members.items() if value}
+    members = (
+        ("reference", evidence.reference),
+        ("display", evidence.display),
+        ("value", evidence.value),
+        ("date", evidence.date),
+    )
+    return {name: line for name, text in members if text and (line := plain(text))}

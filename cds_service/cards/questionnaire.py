@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 import json
 from collections.abc import Mapping, Sequence
@@ -121,9 +120,9 @@ def _pointer(reference: object) -> dict[str, Any] | None:
         return None
     written = reference.get("reference")
     if isinstance(written, str) and written.strip() and not written.startswith(_ONLY_THERE):
-        return copy.deepcopy(dict(reference))
+        return dict(reference)
     kept = {
-        name: copy.deepcopy(reference[name])
+        name: reference[name]
         for name, kind in (("type", str), ("identifier", Mapping), ("display", str))
         if reference.get(name) and isinstance(reference[name], kind)
     }

@@ -5,16 +5,16 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from cds_service.cards import wording
 from cds_service.cards.assessment import ASSESSMENT
-from cds_service.cards.plain import code_span, evidence_json, plain
+from cds_service.cards.plain import code_span, evidence_json, plain, span
 from cds_service.policy.document import Assessment, CriterionResult, PolicyDocument
 from cds_service.policy.outcome import Outcome
 from cds_service.routing import Elsewhere, Selected
-from fhir_mappings.facts import Evidence, Facts, Records, Unreadable
+from fhir_mappings.facts import Facts, Records, Unreadable
 
 TOPIC_SYSTEM = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
 """The card types of Da Vinci CRD 2.0 and 2.1, when an answer is for no other version."""
@@ -55,9 +55,10 @@ def assessed(selected: Selected, assessment: Assessment, facts: Facts, context: 
     document, therapy = selected.document, context.therapy_name(facts.order.therapy)
     issuer = context.payer_name(document.payer)
     notices = [*selected.notices, *assessment.notices, *_chart_notices(facts, assessment.results, document)]
+    results = [_Shown(result, [evidence_json(e) for e in result.evidence]) for result in assessment.results]
     detail = [
         _header(facts, therapy, f"{document.id}, {document.title} ({issuer}, from {document.effective_from})"),
-        *_criteria_lists(assessment.results),
+        *_criteria_lists(results),
         *_list("Assumptions", (a for r in assessment.results for a in r.assumptions)),
         *_list("The policy disagrees with itself", assessment.conflicts),
         *_list("Notices", notices),
@@ -68,7 +69,7 @@ def assessed(selected: Selected, assessment: Assessment, facts: Facts, context: 
         "policy": _policy(document, issuer),
         "basis": selected.basis,
         "outcome": assessment.outcome.value,
-        "criteria": [_criterion(result) for result in assessment.results],
+        "criteria": [_criterion(shown) for shown in results],
         "notices": notices,
         "conflicts": list(assessment.conflicts),
     }
@@ -170,7 +171,7 @@ def _card(
 
 def without_empty(members: dict[str, Any]) -> dict[str, Any]:
     """Return the members that have a value: CDS Hooks allows no null and no empty list, object or text."""
-    return {name: value for name, value in members.items() if value not in (None, "", [], {}, ())}
+    return {name: value for name, value in members.items() if value or value == 0}
 
 
 def _order(facts: Facts) -> dict[str, Any]:
@@ -191,7 +192,15 @@ def _policy(document: PolicyDocument, payer: str) -> dict[str, str]:
     }
 
 
-def _criterion(result: CriterionResult) -> dict[str, Any]:
+class _Shown(NamedTuple):
+    """A result, and its evidence as the assessment carries it."""
+
+    result: CriterionResult
+    evidence: list[dict[str, str]]
+
+
+def _criterion(shown: _Shown) -> dict[str, Any]:
+    result = shown.result
     return without_empty(
         {
             "id": result.id,
@@ -199,7 +208,7 @@ def _criterion(result: CriterionResult) -> dict[str, Any]:
             "text": result.text,
             "reason": result.reason,
             "settledBy": "" if result.outcome is Outcome.MET else result.settled_by,
-            "evidence": [evidence_json(e) for e in result.evidence],
+            "evidence": shown.evidence,
             "assumed": True if result.assumed else None,
             "conflict": True if result.conflict else None,
             "assumptions": list(result.assumptions),
@@ -213,29 +222,30 @@ def _header(facts: Facts, therapy: str, policy: str) -> str:
     return f"**{therapy}**: order {order}, service date {facts.as_of}.\n\n**Policy:** {policy}."
 
 
-def _criteria_lists(results: Sequence[CriterionResult]) -> list[str]:
+def _criteria_lists(results: Sequence[_Shown]) -> list[str]:
     parts = []
     for outcome in _ORDER:
-        chosen = [result for result in results if result.outcome is outcome]
-        parts += _list(wording.HEADINGS[outcome], (_item(result) for result in chosen))
+        chosen = [_item(shown) for shown in results if shown.result.outcome is outcome]
+        parts += _list(wording.HEADINGS[outcome], chosen)
     return parts
 
 
-def _item(result: CriterionResult) -> str:
+def _item(shown: _Shown) -> str:
+    result, evidence = shown
     marks = " (assumed)" if result.assumed else " (conflict)" if result.conflict else ""
     text = f"**{result.id}** {result.text}{marks} {result.reason}"
-    if result.evidence:
-        text += f" Evidence: {', '.join(_cited(e) for e in result.evidence[:_MOST_NAMED])}"
-        more = len(result.evidence) - _MOST_NAMED
+    if evidence:
+        text += f" Evidence: {', '.join([_cited(e) for e in evidence[:_MOST_NAMED]])}"
+        more = len(evidence) - _MOST_NAMED
         text += f" and {more} more." if more > 0 else "."
     if result.outcome is not Outcome.MET:
         text += f" **To settle it:** {result.settled_by}"
     return text
 
 
-def _cited(evidence: Evidence) -> str:
-    spans = [code_span(evidence.display), code_span(evidence.value), code_span(evidence.reference)]
-    return " ".join([*(s for s in spans if s), *([f"of {code_span(evidence.date)}"] if evidence.date else [])])
+def _cited(evidence: Mapping[str, str]) -> str:
+    spans = [span(evidence[name]) for name in ("display", "value", "reference") if name in evidence]
+    return " ".join([*spans, f"of {span(evidence['date'])}"] if "date" in evidence else spans)
 
 
 def _list(heading: str, items: Iterable[str]) -> list[str]:

@@ -25,18 +25,27 @@ def with_code(order: Resource, unlisted: Iterable[str], code: str) -> dict[str, 
     """
     if not isinstance(order.get("id"), str):
         return None
+    if _unlisted(order, unlisted, code) is None:
+        return None
     changed = copy.deepcopy(dict(order))
-    for codings in _codings(changed):
+    if found := _unlisted(changed, unlisted, code):
+        codings, place = found
+        codings[place] = {**_kept(codings[place]), "system": system_uri("hcpcs"), "code": code}
+    return changed
+
+
+def _unlisted(order: Resource, unlisted: Iterable[str], code: str) -> tuple[list[Any], int] | None:
+    """Return where the first unlisted code stands: its list and its place there; None after the product's own code."""
+    for codings in _codings(order):
         if any(_is_one_of(coding, (code,)) for coding in codings):
             return None
         for place, coding in enumerate(codings):
             if _is_one_of(coding, unlisted):
-                codings[place] = {**_kept(coding), "system": system_uri("hcpcs"), "code": code}
-                return changed
+                return codings, place
     return None
 
 
-def _codings(order: dict[str, Any]) -> Iterator[list[Any]]:
+def _codings(order: Resource) -> Iterator[list[Any]]:
     """Yield the lists of codings that say what is ordered: the order's own, and those of a contained Medication."""
     contained = order.get("contained")
     held = [r for r in contained if isinstance(r, dict)] if isinstance(contained, list) else []

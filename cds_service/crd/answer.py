@@ -10,7 +10,7 @@ from typing import Any
 from cds_service.crd import configuration, versions
 from cds_service.crd.assertion import Terms
 from cds_service.crd.configuration import Configuration
-from cds_service.crd.system_actions import system_actions
+from cds_service.crd.system_actions import AsSent, system_actions
 from cds_service.crd.versions import Version
 from cds_service.decision import Decision
 from cds_service.hook_request import HookRequest
@@ -35,20 +35,19 @@ class Asked:
         """Return the extension by which a card names its order, one of several."""
         return versions.associated(self.version, order) if "/" in order else {}
 
+    def actions(
+        self, decisions: Sequence[Decision], as_sent: AsSent, server: str | None, today: date, terms: Terms
+    ) -> list[dict[str, Any]]:
+        """Return the system actions on the orders of an EHR's FHIR server; none when they are not wanted."""
+        if not decisions or not self.wanted.coverage_information:
+            return []
+        return system_actions(decisions, as_sent, self.version, server, today, terms)
+
     def answer(
-        self,
-        cards: Sequence[dict[str, Any]],
-        decisions: Sequence[Decision],
-        request: HookRequest,
-        today: date,
-        terms: Terms,
-        *,
-        mirrored: bool = False,
+        self, cards: Sequence[dict[str, Any]], actions: Sequence[dict[str, Any]], *, mirrored: bool = False
     ) -> dict[str, Any]:
         """Return the response; ``mirrored``: with the system actions also where one client looks for them."""
         found: dict[str, Any] = {"cards": self.wanted.kept(cards)}
-        wanted = decisions and self.wanted.coverage_information
-        actions = system_actions(decisions, request, self.version, today, terms) if wanted else []
         if actions:
             found["systemActions"] = actions
             found |= {"extension": {"systemActions": actions}} if mirrored else {}

@@ -23,6 +23,8 @@ OURS = "coverage-cds-"
 """How the assertion ids of this service begin."""
 
 _DIGITS = 32
+_TOLD = json.JSONEncoder(sort_keys=True)
+"""What stands in an id is written by the standard library: an id stays what it was, whatever else writes JSON here."""
 _CODES: dict[Version, frozenset[str]] = {
     "2.0": frozenset({"detail-code"}),
     "2.1": frozenset({"detail-code"}),
@@ -47,7 +49,7 @@ def identity(assertion: Assertion, stable: list[Any], server: str) -> str:
     """
     questionnaire = (assertion.questionnaire or "").rpartition("/")[2]
     told = [server, assertion.order, assertion.coverage, *assertion.basis, questionnaire, stable]
-    named = OURS + hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    named = OURS + hashlib.sha256(_TOLD.encode(told).encode()).hexdigest()[:_DIGITS]
     return f"{named}-{pointer(assertion.questionnaire)}" if assertion.questionnaire else named
 
 

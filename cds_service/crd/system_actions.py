@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,12 +10,14 @@ from cds_service.crd.assertion import Assertion, Terms, assertions
 from cds_service.crd.coverage_information import extension, identity_of
 from cds_service.crd.versions import Version
 from cds_service.decision import Decision
-from cds_service.hook_request import HookRequest
 from fhir_mappings.chart import Resource
+
+AsSent = Callable[[str], Resource | None]
+"""An order by its reference, as the EHR wrote it."""
 
 
 def system_actions(
-    decisions: Iterable[Decision], request: HookRequest, version: Version, today: date, terms: Terms
+    decisions: Iterable[Decision], as_sent: AsSent, version: Version, server: str | None, today: date, terms: Terms
 ) -> list[dict[str, Any]]:
     """Return one update for each order of which something new is asserted, in the order of the decisions."""
     by_order: dict[str, dict[str, Assertion]] = {}
@@ -24,8 +26,8 @@ def system_actions(
             by_order.setdefault(one.order, {}).setdefault(one.coverage, one)
     actions = []
     for reference, told in by_order.items():
-        order = request.as_sent(reference)
-        extensions = [extension(one, version, request.fhir_server or "", today) for one in told.values()]
+        order = as_sent(reference)
+        extensions = [extension(one, version, server or "", today) for one in told.values()]
         changed = with_extensions(order, extensions) if order is not None else None
         if changed is not None:
             actions.append(

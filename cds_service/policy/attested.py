@@ -26,8 +26,13 @@ class Answers:
     """Why others do not count, as sentences."""
 
 
+NO_ANSWERS = Answers()
+
+
 def answers(name: str, document: PolicyDocument, facts: Facts, since: date | None) -> Answers:
     """Return the answers to a question of the policy; ``since`` is the first day of the label that it is about."""
+    if not facts.attestations:
+        return NO_ANSWERS
     question, counted, set_aside = document.questions[name], [], []
     for attestation in facts.attestations:
         if attestation.question != name or not is_of(attestation.questionnaire, document, facts.order.therapy):
@@ -69,12 +74,15 @@ def _start(months: int | None, as_of: date) -> date:
 
 def settled(finding: Finding, assumed: bool, found: Answers) -> tuple[Finding, bool]:
     """Let an answer settle what the chart leaves open; where the chart decides, it wins and both are shown."""
+    if not (found.counted or found.set_aside):
+        return finding, assumed
     is_open = finding.outcome is Outcome.UNDOCUMENTED or assumed
     newest = max((a.when.last for a in found.counted if a.when), default=None)
     latest = [a for a in found.counted if a.when and a.when.last == newest]
     if not latest:
-        said = " ".join([finding.reason, *found.set_aside]) if is_open else finding.reason
-        return replace(finding, reason=said), assumed
+        if is_open and found.set_aside:
+            finding = finding.saying(" ".join([finding.reason, *found.set_aside]))
+        return finding, assumed
     evidence = in_order([*finding.evidence, *(a.evidence for a in latest)])
     last = _last(latest)
     if len({a.answer for a in last}) > 1:

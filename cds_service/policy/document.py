@@ -114,6 +114,17 @@ class Criterion:
     assumes: tuple[str, ...] = ()
     printed: frozenset[Decimal] = frozenset()
     """The numbers of the checks that the policy itself prints."""
+    records: frozenset[Records] = field(init=False, repr=False, compare=False)
+    """The records that the criterion needs."""
+    value_sets: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The value sets that its checks read."""
+
+    def __post_init__(self) -> None:
+        # asked for every order, and the same for all
+        looked = frozenset(r for check in self.checks() for r in check.records)
+        object.__setattr__(self, "records", looked | frozenset(self.silence))
+        read = frozenset(name for check in self.checks() for name in check.value_sets())
+        object.__setattr__(self, "value_sets", read)
 
     @property
     def excludes(self) -> bool:
@@ -123,12 +134,6 @@ class Criterion:
     def checks(self) -> tuple[Check, ...]:
         """Return the criterion's checks."""
         return tuple(c for c in (self.met_when, self.excluded_when, self.review_when) if c is not None)
-
-    @property
-    def records(self) -> frozenset[Records]:
-        """The records that the criterion needs."""
-        looked = frozenset(r for check in self.checks() for r in check.records)
-        return looked | frozenset(self.silence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +217,9 @@ class Lifted:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PolicyDocument:
-    """One policy in the version that is in force from ``effective_from``."""
+    """One policy in the version that is in force from ``effective_from``. A library holds each once."""
 
     id: str
     title: str
@@ -238,8 +243,9 @@ class PolicyDocument:
     """None when the document says nothing of it."""
 
     lifted: Lifted | None = None
-    _applicable: Mapping[str, tuple[Criterion, ...]] = field(init=False, repr=False, compare=False)
-    _records: Mapping[str, frozenset[Records]] = field(init=False, repr=False, compare=False)
+    _applicable: Mapping[str, tuple[Criterion, ...]] = field(init=False, repr=False)
+    _records: Mapping[str, frozenset[Records]] = field(init=False, repr=False)
+    _therapies: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # asked for every order, and the same for all
@@ -247,11 +253,12 @@ class PolicyDocument:
         records = {t: frozenset(r for c in found for r in c.records) for t, found in applicable.items()}
         object.__setattr__(self, "_applicable", MappingProxyType(applicable))
         object.__setattr__(self, "_records", MappingProxyType(records))
+        sent = (e.therapies for e in self.elsewhere if e.therapies)
+        object.__setattr__(self, "_therapies", frozenset(applicable).union(*sent))
 
     def therapies(self) -> frozenset[str]:
         """Return the therapies that the policy judges or sends elsewhere."""
-        judged = frozenset(t for s in self.sections for t in s.therapies)
-        return judged.union(*(e.therapies for e in self.elsewhere if e.therapies))
+        return self._therapies
 
     def section_for(self, therapy: str) -> Section | None:
         """Return the section that judges the therapy."""

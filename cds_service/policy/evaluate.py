@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from cds_service.policy.attested import answers, settled
 from cds_service.policy.document import (
     Assessment,
-    Assumption,
     Criterion,
     CriterionResult,
     Line,
@@ -79,7 +77,7 @@ def judge(
     criterion: Criterion, facts: Facts, document: PolicyDocument, silence: Silence, labels: Labels = NO_LABELS
 ) -> CriterionResult:
     """Return what the facts say about one criterion, towards coverage."""
-    ready = labelled(criterion, facts, document.assumptions, labels)
+    ready = labelled(criterion, facts, document, labels)
     criterion = ready.criterion
     if ready.finding is not None:
         finding, assumed = ready.finding, False
@@ -88,7 +86,7 @@ def judge(
     else:
         finding, assumed = _exclusion(criterion, facts, silence)
     if finding.silent and finding.outcome is Outcome.UNDOCUMENTED:
-        finding = replace(finding, reason=_with_missing(finding.reason, criterion, facts))
+        finding = finding.saying(_with_missing(finding.reason, criterion, facts))
     was_open = finding.outcome is Outcome.UNDOCUMENTED or assumed
     if criterion.question:
         finding, assumed = settled(finding, assumed, answers(criterion.question, document, facts, ready.first_day))
@@ -102,7 +100,7 @@ def judge(
         finding.evidence,
         assumed,
         finding.conflict and finding.outcome is Outcome.UNDOCUMENTED,
-        _assumptions(criterion, ready.assumptions, finding),
+        (*ready.assumptions, *_unverified(criterion, finding)),
         criterion.question,
         was_open and not assumed and finding.outcome is not Outcome.UNDOCUMENTED,
     )
@@ -116,7 +114,7 @@ def _exclusion(criterion: Criterion, facts: Facts, silence: Silence) -> tuple[Fi
     review = criterion.review_when.evaluate(facts) if criterion.review_when else nothing("")
     if not review.silent and review.outcome is not Outcome.NOT_MET:
         named = f"{review.reason} This is for a reviewer: a record alone does not decide it."
-        return replace(review, outcome=Outcome.UNDOCUMENTED, reason=named), False
+        return review.towards(Outcome.UNDOCUMENTED).saying(named), False
     if excluded.outcome is Outcome.NOT_MET:
         return negated(excluded), False
     reason = " ".join(r for r in (excluded.reason, review.reason) if r)
@@ -134,6 +132,8 @@ def _silence(finding: Finding, criterion: Criterion, facts: Facts, silence: Sile
 
 
 def _with_missing(reason: str, criterion: Criterion, facts: Facts) -> str:
+    if criterion.records.isdisjoint(facts.missing):
+        return reason
     lacking: dict[str, list[Records]] = {}
     for record in RECORD_NAMES:
         if record in criterion.records and record in facts.missing:
@@ -142,19 +142,14 @@ def _with_missing(reason: str, criterion: Criterion, facts: Facts) -> str:
     return " ".join([reason, *sentences]).strip()
 
 
-def _assumptions(criterion: Criterion, known: Mapping[str, Assumption], finding: Finding) -> tuple[str, ...]:
-    read = tuple(known[name].text for name in criterion.assumes)
+def _unverified(criterion: Criterion, finding: Finding) -> Iterable[str]:
+    """Return what a reader must know about the codes that led to the evidence."""
     if not finding.unverified:
-        return read
-    codes = [
+        return ()
+    return [
         f"Found by a code of the value set {name} that was not verified against a published source."
-        for name in sorted(finding.unverified & _value_sets(criterion))
+        for name in sorted(finding.unverified & criterion.value_sets)
     ]
-    return (*read, *codes)
-
-
-def _value_sets(criterion: Criterion) -> frozenset[str]:
-    return frozenset(name for check in criterion.checks() for name in check.value_sets())
 
 
 def _listed(records: Sequence[Records]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from cds_service.policy.outcome import Outcome, all_of, any_of, opposite
 from fhir_mappings.facts import Evidence, Statement
+
+_NONE = frozenset[str]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,16 @@ class Finding:
     """Undocumented because nothing at all was found: an exclusion may then be assumed absent (the silence rule)."""
     conflict: bool = False
     """Undocumented because the evidence points both ways."""
-    unverified: frozenset[str] = frozenset()
+    unverified: frozenset[str] = _NONE
     """Value sets through which evidence was found only by a code that is not verified."""
+
+    def towards(self, outcome: Outcome) -> Finding:
+        """Return the same finding with another outcome."""
+        return Finding(outcome, self.reason, self.evidence, self.silent, self.conflict, self.unverified)
+
+    def saying(self, reason: str) -> Finding:
+        """Return the same finding with another reason."""
+        return Finding(self.outcome, reason, self.evidence, self.silent, self.conflict, self.unverified)
 
 
 def holds(reason: str, found: Iterable[Statement] = ()) -> Finding:
@@ -36,7 +46,7 @@ def fails(reason: str, found: Iterable[Statement] = ()) -> Finding:
 
 def unclear(reason: str, found: Iterable[Statement] = (), *, conflict: bool = False) -> Finding:
     """Return the finding that something stands in the chart that does not settle the check."""
-    return replace(_finding(Outcome.UNDOCUMENTED, reason, found), conflict=conflict)
+    return _finding(Outcome.UNDOCUMENTED, reason, found, conflict=conflict)
 
 
 def nothing(reason: str) -> Finding:
@@ -44,21 +54,28 @@ def nothing(reason: str) -> Finding:
     return Finding(Outcome.UNDOCUMENTED, reason, silent=True)
 
 
-def _finding(outcome: Outcome, reason: str, found: Iterable[Statement]) -> Finding:
+def _finding(outcome: Outcome, reason: str, found: Iterable[Statement], *, conflict: bool = False) -> Finding:
     statements = tuple(found)
-    unverified = frozenset[str]().union(*(s.unverified for s in statements))
-    return Finding(outcome, reason, in_order(s.evidence for s in statements), unverified=unverified)
+    evidence = in_order([s.evidence for s in statements])
+    return Finding(outcome, reason, evidence, conflict=conflict, unverified=_together(s.unverified for s in statements))
 
 
-def in_order(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+def _together(unverified: Iterable[frozenset[str]]) -> frozenset[str]:
+    named = [names for names in unverified if names]
+    return _NONE.union(*named) if named else _NONE
+
+
+def in_order(evidence: Collection[Evidence]) -> tuple[Evidence, ...]:
     """Return the evidence newest first, then by reference, each once."""
+    if len(evidence) < 2:
+        return tuple(evidence)
     by_reference = sorted(dict.fromkeys(evidence), key=lambda e: (e.reference, e.display or ""))
     return tuple(sorted(by_reference, key=lambda e: e.date or "", reverse=True))
 
 
 def negated(finding: Finding) -> Finding:
     """Return the finding for the opposite statement."""
-    return replace(finding, outcome=opposite(finding.outcome))
+    return finding.towards(opposite(finding.outcome))
 
 
 def fold_all(findings: Sequence[Finding]) -> Finding:
@@ -80,14 +97,15 @@ def first_documented(findings: Sequence[Finding]) -> Finding:
 
 
 def _fold(findings: Sequence[Finding], outcome: Outcome) -> Finding:
+    is_open = outcome is Outcome.UNDOCUMENTED
     deciding = [f for f in findings if f.outcome is outcome]
-    spoken = [f for f in deciding if not f.silent] or deciding
-    shown = findings if outcome is Outcome.UNDOCUMENTED else deciding
+    spoken = [f for f in deciding if not f.silent]
+    shown = findings if is_open else deciding
     return Finding(
         outcome,
-        " ".join(dict.fromkeys(f.reason for f in spoken)),
-        in_order(e for f in shown for e in f.evidence),
-        silent=outcome is Outcome.UNDOCUMENTED and all(f.silent for f in deciding),
-        conflict=outcome is Outcome.UNDOCUMENTED and any(f.conflict for f in deciding),
-        unverified=frozenset[str]().union(*(f.unverified for f in shown)),
+        " ".join(dict.fromkeys([f.reason for f in spoken or deciding])),
+        in_order([e for f in shown for e in f.evidence]),
+        silent=is_open and not spoken,
+        conflict=is_open and any(f.conflict for f in deciding),
+        unverified=_together(f.unverified for f in shown),
     )

@@ -18,9 +18,12 @@ UNVERIFIED = "unverified"
 """How ``verified`` begins where a fact rests on memory."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LabelSection:
-    """One section: how it is judged (``rule``), or why it cannot be (``missing``), or that the label has none."""
+    """One section: how it is judged (``rule``), or why it cannot be (``missing``), or that the label has none.
+
+    A library holds each once.
+    """
 
     name: SectionName
     text: str
@@ -42,9 +45,9 @@ class BoxedWarning:
     verified: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LabelVersion:
-    """A label as it holds from its first day."""
+    """A label as it holds from its first day. A library holds each once."""
 
     first_day: date
     source: str
@@ -53,15 +56,21 @@ class LabelVersion:
     boxed_warnings_verified: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Label:
-    """The label of one product, oldest version first."""
+    """The label of one product, oldest version first. A library holds each once."""
 
     product: str
     versions: tuple[LabelVersion, ...]
     assumptions: Mapping[str, Assumption]
     revision: str
     file: str
+    _records: frozenset[Records] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # asked for every order, and the same for all
+        rules = [s.rule for v in self.versions for s in v.sections.values() if s.rule]
+        object.__setattr__(self, "_records", frozenset(r for one in rules for r in one.records))
 
     def on(self, day: date) -> LabelVersion | None:
         """Return the version in force on a day; None before the first."""
@@ -69,8 +78,7 @@ class Label:
 
     def records(self) -> frozenset[Records]:
         """Return the records that judging any of its sections needs."""
-        rules = [s.rule for v in self.versions for s in v.sections.values() if s.rule]
-        return frozenset(r for one in rules for r in one.records)
+        return self._records
 
 
 @dataclass(frozen=True, slots=True)

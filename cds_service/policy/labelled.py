@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 
 from cds_service.policy.checks import AGE_LIMITS, All, Check
-from cds_service.policy.document import Assumption, Criterion
+from cds_service.policy.document import Criterion, PolicyDocument
 from cds_service.policy.finding import Finding
 from cds_service.policy.label import Label, Labels, LabelSection, LabelVersion
 from cds_service.policy.outcome import Outcome
 from fhir_mappings.facts import Facts
-
-_OF_THE_LABEL = "label:"
-"""Keeps the assumptions of a label apart from those of a policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +20,49 @@ class Labelled:
     """A criterion ready to be judged: its checks, its assumptions, and the finding where no check is needed."""
 
     criterion: Criterion
-    assumptions: Mapping[str, Assumption]
+    assumptions: tuple[str, ...]
+    """What is assumed in reading it, as sentences."""
     finding: Finding | None = None
     first_day: date | None = None
     """The first day of the label: what was attested before it was attested of another label."""
 
 
-def labelled(criterion: Criterion, facts: Facts, assumptions: Mapping[str, Assumption], labels: Labels) -> Labelled:
+def labelled(criterion: Criterion, facts: Facts, document: PolicyDocument, labels: Labels) -> Labelled:
     """Return the criterion with the checks of the label section that it points to, if it points to one."""
     if criterion.from_label is None:
-        return Labelled(criterion, assumptions)
+        return _as_written(document, criterion.id)
     label = labels.of(facts.order.therapy)
     version = label.on(facts.as_of) if label else None
     if label is None or version is None:
+        written = _as_written(document, criterion.id)
         if criterion.checks():
-            return Labelled(criterion, assumptions)
-        return Labelled(_naming(criterion, facts), assumptions, _open(_why_none(label, facts)))
-    section = version.sections[criterion.from_label]
+            return written
+        return replace(written, criterion=_naming(criterion, facts), finding=_open(_why_none(label, facts)))
+    return _by(document, criterion.id, label, version, version.sections[criterion.from_label])
+
+
+@lru_cache(maxsize=1024)  # the same for all orders; a library has some dozens of letters
+def _as_written(document: PolicyDocument, letter: str) -> Labelled:
+    criterion = document.criteria[letter]
+    return Labelled(criterion, tuple(document.assumptions[name].text for name in criterion.assumes))
+
+
+@lru_cache(maxsize=1024)  # the same for all orders of a product; all policies and labels make about 200 of them
+def _by(document: PolicyDocument, letter: str, label: Label, version: LabelVersion, section: LabelSection) -> Labelled:
+    """Return a letter of a policy with the checks of a section of a version of a label."""
+    written = _as_written(document, letter)
     if section.missing:
-        return Labelled(criterion, assumptions, _open(f"The label on record does not tell: {section.text}"))
-    known = {**assumptions, **{_OF_THE_LABEL + name: a for name, a in label.assumptions.items()}}
+        return replace(written, finding=_open(f"The label on record does not tell: {section.text}"))
+    assumed = [label.assumptions[name].text for name in (section.rule.assumes if section.rule else ())]
     if not section.is_verified:
-        known[_OF_THE_LABEL] = Assumption(_OF_THE_LABEL, f"The {section.name} of the label is {section.verified}.")
-    finding = Finding(Outcome.MET, section.text) if section.rule is None and not criterion.checks() else None
-    return Labelled(_with_section(criterion, section, version), known, finding, version.first_day)
+        assumed.append(f"The {section.name} of the label is {section.verified}.")
+    without = section.rule is None and not written.criterion.checks()
+    return Labelled(
+        _with_section(written.criterion, section, version),
+        (*written.assumptions, *assumed),
+        Finding(Outcome.MET, section.text) if without else None,
+        version.first_day,
+    )
 
 
 def boxed_warnings(facts: Facts, labels: Labels) -> tuple[str, ...]:
@@ -102,9 +119,8 @@ def _open(reason: str) -> Finding:
 
 def _with_section(criterion: Criterion, section: LabelSection, version: LabelVersion) -> Criterion:
     words = f"{criterion.text} Label from {version.first_day}: {section.text}"
-    assumes = () if section.is_verified else (_OF_THE_LABEL,)
     if section.rule is None:
-        return replace(criterion, text=words, assumes=(*criterion.assumes, *assumes))
+        return replace(criterion, text=words)
     return replace(
         criterion,
         text=words,
@@ -113,5 +129,4 @@ def _with_section(criterion: Criterion, section: LabelSection, version: LabelVer
         excluded_when=section.rule.excluded_when,
         review_when=section.rule.review_when,
         silence=section.rule.silence,
-        assumes=(*criterion.assumes, *(_OF_THE_LABEL + name for name in section.rule.assumes), *assumes),
     )

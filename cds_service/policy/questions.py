@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cds_service.policy.document import Criterion, PolicyDocument, Question
 
@@ -19,6 +20,7 @@ class Asked:
     criteria: tuple[Criterion, ...]
 
 
+@lru_cache(maxsize=1024)  # asked for every order; policies and their therapies make some hundred
 def asked(document: PolicyDocument, therapy: str) -> tuple[Asked, ...]:
     """Return the questions that the policy asks about a therapy, in the order of its criteria."""
     found: dict[str, tuple[Criterion, ...]] = {}

@@ -28,6 +28,8 @@ def open_questions(assessment: Assessment | None, facts: Facts, labels: Labels, 
     document, therapy = assessment.document, facts.order.therapy
     results = [r for r in assessment.results if r.outcome is Outcome.UNDOCUMENTED and r.question]
     wanted = list(dict.fromkeys(r.question for r in results if r.question))
+    if not wanted:
+        return None
     version = version_of(document, therapy, labels, facts.as_of, wanted)
     if version is None:
         return None

@@ -21,7 +21,7 @@ from cds_service.store.records import Entry
 
 MOST = 200
 """Entries of one transaction."""
-GATHERING = 0.002
+GATHERING = 0.005
 """Seconds for which a transaction waits for the records of other requests that are being answered."""
 AGAIN = 1.0
 """Seconds between attempts to reach a database that is gone, and between looks for journals to store."""

@@ -112,27 +112,30 @@ class Check:
 class ValueSetName(str):
     """The name of a value set together with its title, which is what people read."""
 
-    __slots__ = ("shown",)
+    __slots__ = ("phrase", "shown")
     shown: str
+    phrase: str
+    """The title as it stands inside a sentence."""
 
     def __new__(cls, name: str, title: str) -> ValueSetName:
         made = super().__new__(cls, name)
         made.shown = title
+        made.phrase = _inside_a_sentence(title)
         return made
 
 
 def named(value_sets: tuple[str, ...]) -> str:
     """Return value sets as a phrase inside a sentence: their titles (else their names) with "or" between them."""
-    return " or ".join(_phrase(name) for name in value_sets)
+    return " or ".join(
+        [name.phrase if isinstance(name, ValueSetName) else name.replace("-", " ") for name in value_sets]
+    )
 
 
-def _phrase(name: str) -> str:
-    if not isinstance(name, ValueSetName):
-        return name.replace("-", " ")
-    first = name.shown.split(" ", 1)[0]
+def _inside_a_sentence(title: str) -> str:
+    first = title.split(" ", 1)[0]
     # an acronym or a code-like word keeps its capitals inside a sentence
     lower = first in {"A", "An"} or (first.isalpha() and first[1:].islower())
-    return name.shown[0].lower() + name.shown[1:] if lower else name.shown
+    return title[0].lower() + title[1:] if lower else title
 
 
 def sentence(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import ClassVar, get_args
 
 from cds_service.policy.checks.check import Check, named, option
@@ -102,6 +103,8 @@ class OrderRoute(Check):
 
 def _given(statements: Sequence[Statement], facts: Facts) -> list[Statement]:
     """Return the statements that show that a product was given before the service date."""
+    if not statements:
+        return []
     before = [s for s in statements if s.when is None or s.when.first < facts.as_of]
     done = [s for s in before if s.kind in {"procedure", "administration"} and s.phase == "done"]
     return done + [s for s in before if s.kind == "medication" and s.phase == "past"]
@@ -146,6 +149,11 @@ class FirstCourse(Check):
         return frozenset({"procedures", "medication-administrations", "medication-requests"})
 
 
+@lru_cache(maxsize=128)  # policies name a few groups of them
+def _concepts(therapies: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"therapy:{therapy}" for therapy in therapies)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierTherapy(Check):
     """One of these therapies was given before, other than the doses of the course that is ordered."""
@@ -155,7 +163,10 @@ class EarlierTherapy(Check):
     excepting: tuple[str, ...] = option("therapies", "therapies among them that do not", default=())
 
     def evaluate(self, facts: Facts) -> Finding:
-        found = [s for therapy in self._counted() for s in self._earlier(therapy, facts)]
+        # a chart seldom holds one, and the registry has dozens
+        held = facts.of(*_concepts(self.therapies))
+        counted = [t for t in self.therapies if t not in self.excepting] if held else []
+        found = [s for therapy in counted for s in self._earlier(therapy, facts)]
         sure = [s for s in found if s.confirmed]
         if sure:
             return holds(f"An earlier cell or gene therapy is on record ({dates(sure)}).", sure)
@@ -169,9 +180,6 @@ class EarlierTherapy(Check):
     @property
     def records(self) -> frozenset[Records]:
         return frozenset({"procedures", "medication-administrations", "medication-requests"})
-
-    def _counted(self) -> list[str]:
-        return [therapy for therapy in self.therapies if therapy not in self.excepting]
 
     @staticmethod
     def _earlier(therapy: str, facts: Facts) -> list[Statement]:

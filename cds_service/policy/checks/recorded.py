@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar, Literal, cast
 
 from cds_service.policy.checks.check import KIND_OF, Check, named, option, sentence
 from cds_service.policy.finding import Finding, fails, holds, in_order, nothing, unclear
 from cds_service.policy.outcome import Outcome
 from cds_service.policy.windows import day_in_words, days_from, distinct_days, in_words, window_start
-from fhir_mappings.facts import DateRange, Facts, Records, Severity, Statement
+from fhir_mappings.facts import DateRange, Facts, Kind, Records, Severity, Statement
 
 RecordedKind = Literal["event", "current", "ever", "planned"]
 
@@ -20,6 +21,11 @@ _DEFAULT_PLACES: dict[str, tuple[Records, ...]] = {
     "ever": ("conditions", "procedures"),
     "planned": ("procedures", "service-requests"),
 }
+
+
+@lru_cache(maxsize=128)  # policies name a few places only, in a few orders
+def _kinds(places: tuple[Records, ...]) -> frozenset[Kind]:
+    return frozenset(KIND_OF[place] for place in places)
 
 
 def dates(statements: Iterable[Statement]) -> str:
@@ -53,7 +59,9 @@ class Recorded(Check):
     unless: Check | None = option("check", "when this is true as well, a reviewer must judge", default=None)
 
     def evaluate(self, facts: Facts) -> Finding:
-        found = [s for s in facts.of(*self.value_set) if self._looked_at(s)]
+        kinds = _kinds(self.places or _DEFAULT_PLACES[self.kind])
+        of_set = facts.of(*self.value_set)
+        found = [s for s in of_set if s.kind in kinds and s.concepts.isdisjoint(self.excepting)]
         enough = [s for s in found if s.confirmed and self._counts(s, facts) is True]
         if distinct_or_one(enough, self.on_dates):
             return self._unless(facts, enough)
@@ -81,12 +89,6 @@ class Recorded(Check):
 
     def children(self) -> tuple[Check, ...]:
         return (self.unless,) if self.unless else ()
-
-    def _looked_at(self, statement: Statement) -> bool:
-        places = self.places or _DEFAULT_PLACES[self.kind]
-        if statement.kind not in {KIND_OF[place] for place in places}:
-            return False
-        return not statement.concepts.intersection(self.excepting)
 
     def _counts(self, statement: Statement, facts: Facts) -> bool | None:
         """Return whether the statement certainly counts, certainly does not, or possibly does (None)."""

@@ -245,3 +245,26 @@ class TestAgeFits:
         text = text.replace("  teens: {text: Teens begin at 12., numbers: [12]}\n", "")
         labels = Labels({"donislecel": load_label(text, "label.yaml", KNOWN)})
         assert age_fits(chart(as_of=OLD, born="2026-01-01"), labels)
+
+
+class TestReadAnew:
+    """What is worked out once for a policy and a label is theirs alone, whatever else is called the same."""
+
+    @pytest.mark.parametrize("section", ["indication", None])
+    def test_a_policy_read_anew_is_judged_by_its_own_letters(self, section: SectionName | None) -> None:
+        checks: dict[str, Any] = {} if section else {"met_when": OrderIs(value_set=("surgery",))}
+        first = criterion(from_label=section, assumes=("first",), **checks)
+        for letter in (first, replace(first, text="Another text.", assumes=("second",))):
+            [found] = evaluate(policy(letter), chart(ILL, as_of=NEW), labels=LABELS).results
+            assert found.text.startswith(letter.text)
+            assert found.assumptions[0] == f"Reading {letter.assumes[0]}."
+
+    def test_a_label_read_anew_is_judged_by_its_own_words(self) -> None:
+        text = TEXT.replace("For the illness, from 2 years.", "Worded anew.")
+        document = policy(criterion(from_label="indication"))
+        anew = Labels({"donislecel": load_label(text, "label.yaml", KNOWN)})
+        words = [evaluate(document, chart(as_of=NEW), labels=each).results[0].text for each in (LABELS, anew)]
+        assert words == [
+            "Text of A. Label from 2026-07-01: For the illness, from 2 years.",
+            "Text of A. Label from 2026-07-01: Worded anew.",
+        ]

@@ -25,6 +25,11 @@ def test_only_the_criteria_of_the_therapy_ask() -> None:
     assert asked(document, "tisa-cel") == ()
 
 
+def test_a_policy_read_anew_asks_its_own_questions() -> None:
+    for question in ("q", "r"):
+        assert [a.question.id for a in asked(policy(criterion(question=question)), "donislecel")] == [question]
+
+
 def test_an_id_has_what_fhir_allows() -> None:
     assert questionnaire_id("P 1/x", "onasemnogene_iv") == "P-1-x-onasemnogene-iv"
     assert len(questionnaire_id("P" * 70, "x")) == 64
