@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 from fhir_mappings.chart import Resource
 from fhir_mappings.descriptions import Description, describe
 from fhir_mappings.facts import Coding, Route
-from fhir_mappings.json_fields import LONGEST, objects
+from fhir_mappings.json_fields import objects
 from fhir_mappings.listings import fields, listed_codes, wording
 from fhir_mappings.phrases import Phrases, Wording
 from fhir_mappings.systems import DATA, normal_forms, read_yaml
@@ -53,16 +53,12 @@ def stated(resource: Resource, ordered: Iterable[Coding]) -> frozenset[Route]:
 
 def _of(described: Description) -> frozenset[Route]:
     coded = _by_codes(form for coding in described.codings for form in normal_forms(*coding))
-    return coded.union(*((_said if len(text) > LONGEST else _said_before)(text) for text in described.texts))
+    return coded.union(*(_said(text) for text in described.texts))
 
 
 def _said(text: str) -> frozenset[Route]:
     registry = _registry()
     return frozenset(registry.named[place] for place in registry.phrases.find(text))
-
-
-_said_before = lru_cache(maxsize=4096)(_said)
-"""Instructions recur; what is longer than a name does not."""
 
 
 def _by_codes(codes: Iterable[tuple[str, str]]) -> frozenset[Route]:
