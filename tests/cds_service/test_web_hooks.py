@@ -396,6 +396,11 @@ def test_errors_can_be_read_across_origins_too(client: FlaskClient) -> None:
     assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
+def test_what_a_cache_may_keep_says_who_may_read_it_whoever_asked(client: FlaskClient) -> None:
+    assert client.get("/cds-services").headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Access-Control-Allow-Origin" not in client.post(SERVICE, data=b"{").headers
+
+
 def test_an_origin_that_is_not_configured_gets_no_permission(client: FlaskClient) -> None:
     response = client.get("/cds-services", headers={"Origin": "https://other.example.org"})
 
