@@ -19,6 +19,7 @@ from cds_service import create_app
 from cds_service.settings import Settings
 from tests.calling import post
 from tests.cds_service.examples import bundle, context, hook_body, resource
+from tests.waiting import unhurried
 
 REQUESTS = 10_000
 THREADS = 32
@@ -76,7 +77,7 @@ def _threads_are_not_traced() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_threads_take_turns_often", "_threads_are_not_traced")
 def test_no_answer_holds_anything_of_another_patients(tmp_path: Path) -> None:
-    app = create_app(Settings.load(data_dir=tmp_path, log_level="CRITICAL", max_at_once=THREADS))
+    app = create_app(unhurried(Settings.load(data_dir=tmp_path, log_level="CRITICAL", max_at_once=THREADS)))
     sound = {patient: of(patient) for patient in range(PATIENTS)}
     mixed = {patient: of(patient, (patient + 1) % PATIENTS) for patient in range(PATIENTS)}
     turns = [(n % PATIENTS, n // PATIENTS % 10 == 0) for n in range(REQUESTS)]
@@ -90,5 +91,6 @@ def test_no_answer_holds_anything_of_another_patients(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(THREADS) as threads:
         found = Counter(threads.map(call, turns, chunksize=1))
+    app.extensions["recorder"].close()
 
     assert found == {(200, True): REQUESTS * 9 // 10, (400, True): REQUESTS // 10}
