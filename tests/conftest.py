@@ -19,6 +19,7 @@ from cds_service.routing import Payers
 from cds_service.security import keys
 from cds_service.settings import Settings
 from cds_service.store import engine
+from cds_service.store.writer import Writer
 from tests import medplum as medplum_server
 from tests import policy_letters
 from tests.cds_service.ehr import Ehr
@@ -45,6 +46,23 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see the defaults, whatever COVERAGE_CDS_ variables the developer has set."""
     for name in [name for name in os.environ if name.startswith("COVERAGE_CDS_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_recorded_after_its_module() -> Iterator[None]:
+    """What the threads that record have to say later is not for the tests of another module."""
+    started: list[Writer] = []
+    start = Writer.start
+
+    def noted(writer: Writer) -> None:
+        started.append(writer)
+        start(writer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Writer, "start", noted)
+        yield
+    for writer in started:
+        writer.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
