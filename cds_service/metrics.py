@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -27,6 +27,8 @@ UNREGISTERED = "loopback"
 _UNREAD = {"drugs_not_read": "drug", "orders_not_read": "order"}
 """What a request only referred to, by the fact that says that it could not be had."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+Labelled = TypeVar("Labelled", Counter, Histogram)
 
 prometheus_client.disable_created_metrics()
 
@@ -49,8 +51,7 @@ class Metrics:
         self._breakers = breakers
         self._library = library
         self._shared = shared
-        self._held: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
-        self._seconds_of: dict[str, Histogram] = {}
+        self._held: dict[tuple[Counter | Histogram, tuple[str, ...]], Any] = {}
         self._counted = counted = CollectorRegistry()
         self._requests = Counter(
             "coverage_cds_requests",
@@ -122,7 +123,7 @@ class Metrics:
         hook = facts.get("hook", "none")
         self._count(self._requests, facts["method"], facts["route"], hook, str(facts["status"]))
         if hook != "none":
-            self._took(hook, facts["ms"] / 1000)
+            self._labelled(self._seconds, hook).observe(facts["ms"] / 1000)
         if "error" in facts:
             self._count(self._errors, facts["error"])
         if "refused" in facts:
@@ -140,17 +141,15 @@ class Metrics:
                 self._count(self._fetches, result, by=count)
             self._note_breakers()
 
-    def _took(self, hook: str, seconds: float) -> None:
-        if hook not in self._seconds_of:
-            self._seconds_of[hook] = self._seconds.labels(hook)
-        self._seconds_of[hook].observe(seconds)
-
     def _count(self, counter: Counter, *labels: str, by: int = 1) -> None:
-        # looking a counter up by its labels takes as long as counting
-        held = self._held.get((counter, labels))
+        self._labelled(counter, *labels).inc(by)
+
+    def _labelled(self, metric: Labelled, *labels: str) -> Labelled:
+        # looking a metric up by its labels takes as long as counting
+        held: Labelled | None = self._held.get((metric, labels))
         if held is None:
-            held = self._held[counter, labels] = counter.labels(*labels)
-        held.inc(by)
+            held = self._held[metric, labels] = metric.labels(*labels)
+        return held
 
     def shed(self) -> None:
         """Count a request that was turned away."""

@@ -77,6 +77,7 @@ def _may_repeat_keys(text: bytes, written: bytes) -> bool:
     """
     if len(written) == len(text) + 2 * _ROOM and written.startswith(text, _ROOM):
         return False  # written just as most clients write it
+    # one byte is found in a fraction of the time that six take, and most texts hold no escape
     return (b"\\" in text and b"\\u003" in text) or text.count(b":") != written.count(b":")
 
 

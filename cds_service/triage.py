@@ -55,8 +55,8 @@ def triage(request: HookRequest, reader: Reader | None) -> Triage:
                 continue
             order = orders.read(resource, {**lookup, order.medication: medication})
         if isinstance(order, Order):
-            notices = (*(() if request.named_orders else _oddities(resource)), *request.notices)
-            known.append(replace(order, notices=(*order.notices, *notices)) if notices else order)
+            odd = () if request.named_orders else _oddities(resource)
+            known.append(replace(order, notices=(*order.notices, *odd, *request.notices)))
     return Triage(tuple(known), tuple(unread))
 
 

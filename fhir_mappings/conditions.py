@@ -76,15 +76,18 @@ def _phase(resource: Resource, clinical: frozenset[str], *, dated: bool) -> Phas
     """Return past for what is over. An abatement with its date may lie ahead (a due date): facts() decides that."""
     if clinical & _PAST:
         return "past"
-    if dated or _ABATED.isdisjoint(resource):
-        return "current"
-    return "past" if any(resource.get(name) is not None for name in _ABATED) else "current"
+    return "past" if not dated and _states(resource, _ABATED) else "current"
+
+
+def _states(resource: Resource, names: frozenset[str]) -> bool:
+    """Whether one of these fields has a value; most resources have none of them at all."""
+    return not names.isdisjoint(resource) and any(resource.get(name) is not None for name in names)
 
 
 def _onset(resource: Resource) -> tuple[Any, ...]:
     """Return the fields that can date the condition. An onset stated as an age is not the day it was recorded."""
     dated = resource.get("onsetDateTime"), resource.get("onsetPeriod")
-    if not _UNDATED_ONSET.isdisjoint(resource) and any(resource.get(name) is not None for name in _UNDATED_ONSET):
+    if _states(resource, _UNDATED_ONSET):
         return dated
     return *dated, resource.get("recordedDate")
 

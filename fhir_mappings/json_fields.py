@@ -78,9 +78,7 @@ def number(value: object) -> Decimal | None:
 
 def reference_to(resource: Mapping[str, Any]) -> str:
     """Return ``Type/id`` of a resource, or ``Type (no id)``."""
-    kind, identity = resource.get("resourceType"), resource.get("id")
-    kind = (kind.strip()[:LONGEST] if isinstance(kind, str) else "") or "Resource"
-    identity = identity.strip()[:LONGEST] if isinstance(identity, str) else ""
+    kind, identity = text(resource.get("resourceType")) or "Resource", text(resource.get("id"))
     return f"{kind}/{identity}" if identity else f"{kind} (no id)"
 
 

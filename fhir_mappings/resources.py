@@ -112,10 +112,6 @@ def unreadable(resource: Mapping[str, Any], why: str) -> Reading:
 
 def evidence(resource: Mapping[str, Any], statements: Sequence[Statement], *defects: str | None) -> Reading:
     """Return the reading of a resource that is evidence, with the first defect found or what R4 validation finds."""
-    for defect in defects:
-        if defect:
-            break
-    else:
-        defect = problem(resource)
+    defect = next((d for d in defects if d), None) or problem(resource)
     quality = Unreadable(reference_to(resource), defect) if defect else None
     return Reading(tuple(statements), quality=quality)

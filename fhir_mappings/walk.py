@@ -12,18 +12,13 @@ from fhir_mappings.facts import Statement, Unreadable
 from fhir_mappings.json_fields import Lookup, reference_to
 from fhir_mappings.resources import Reading
 
-_Reader = Callable[[Resource], Reading | None]
-_ALONE: Mapping[str, _Reader] = MappingProxyType(
+READERS: Mapping[str, Callable[[Resource, Lookup], Reading | None]] = MappingProxyType(
     {
-        "Condition": conditions.read,
-        "Procedure": procedures.read,
-        "Observation": observations.read,
-        "Goal": goals.read,
-        "ServiceRequest": procedures.read_request,
-    }
-)
-_WITH_LOOKUP: Mapping[str, Callable[[Resource, Lookup], Reading | None]] = MappingProxyType(
-    {
+        "Condition": lambda resource, _: conditions.read(resource),
+        "Procedure": lambda resource, _: procedures.read(resource),
+        "Observation": lambda resource, _: observations.read(resource),
+        "Goal": lambda resource, _: goals.read(resource),
+        "ServiceRequest": lambda resource, _: procedures.read_request(resource),
         "DeviceRequest": devices.read_request,
         "DeviceUseStatement": devices.read_use,
         "MedicationRequest": medications.read,
@@ -32,8 +27,6 @@ _WITH_LOOKUP: Mapping[str, Callable[[Resource, Lookup], Reading | None]] = Mappi
         "MedicationAdministration": medications.read,
     }
 )
-READERS = (*_ALONE, *_WITH_LOOKUP)
-"""The types of resource that are read, in the order in which their statements come."""
 _REFERRED_TO = ("Organization", "Location", "PractitionerRole", "Encounter", "Medication", "Device", "Condition")
 
 
@@ -57,21 +50,19 @@ class Found:
 
     def note(self, unreadable: Unreadable | None, quality: Unreadable | None) -> None:
         """Keep what a reader of the card should know about a resource."""
-        if unreadable is not None:
-            self.unreadable.append(unreadable)
-        if quality is not None:
-            self.quality.append(quality)
+        self.unreadable += [unreadable] if unreadable else []
+        self.quality += [quality] if quality else []
 
-    def add_draft(self, order: Resource, readers: Mapping[str, _Reader]) -> None:
+    def add_draft(self, order: Resource, lookup: Lookup) -> None:
         """Read a draft order: what it orders lies ahead, and its copy in the chart counts no more."""
-        reading = _read(order, readers)
+        reading = _read(order, lookup)
         if self.is_new(order) and reading is not None:
-            self.statements += [replace(s, phase="planned") if s.phase == "current" else s for s in reading.statements]
-            self.note(reading.unreadable, reading.quality)
+            planned = (replace(s, phase="planned") if s.phase == "current" else s for s in reading.statements)
+            self._keep(replace(reading, statements=tuple(planned)))
 
-    def add(self, resource: Resource, reading: Reading) -> None:
+    def add(self, resource: Resource, reading: Reading | None) -> None:
         """Keep what a resource of the chart yields."""
-        if self.is_new(resource):
+        if reading is not None and self.is_new(resource):
             self._keep(reading)
 
     def _keep(self, reading: Reading) -> None:
@@ -82,28 +73,18 @@ class Found:
 def walk(chart: Chart, lookup: Lookup) -> Found:
     """Return the statements of a chart, those of the draft orders first."""
     found = Found()
-    readers = _readers(lookup)
     for order in chart.draft_orders:
-        found.add_draft(order, readers)
-    for kind, read in readers.items():
+        found.add_draft(order, lookup)
+    for kind, read in READERS.items():
         for resource in chart.of_type(kind):
-            reading = read(resource)
-            if reading is not None:
-                found.add(resource, reading)
+            found.add(resource, read(resource, lookup))
     return found
 
 
-def _readers(lookup: Lookup) -> Mapping[str, _Reader]:
-    def with_lookup(read: Callable[[Resource, Lookup], Reading | None]) -> _Reader:
-        return lambda resource: read(resource, lookup)
-
-    return {**_ALONE, **{kind: with_lookup(read) for kind, read in _WITH_LOOKUP.items()}}
-
-
-def _read(resource: Resource, readers: Mapping[str, _Reader]) -> Reading | None:
+def _read(resource: Resource, lookup: Lookup) -> Reading | None:
     kind = resource.get("resourceType")
-    reader = readers.get(kind) if isinstance(kind, str) else None
-    return reader(resource) if reader else None
+    reader = READERS.get(kind) if isinstance(kind, str) else None
+    return reader(resource, lookup) if reader else None
 
 
 def lookup_of(chart: Chart) -> Lookup:

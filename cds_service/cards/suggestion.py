@@ -25,23 +25,24 @@ def with_code(order: Resource, unlisted: Iterable[str], code: str) -> dict[str, 
     """
     if not isinstance(order.get("id"), str):
         return None
-    if _unlisted(order, unlisted, code) is None:
+    found = _unlisted(order, unlisted, code)
+    if found is None:
         return None
+    number, place = found
     changed = copy.deepcopy(dict(order))
-    if found := _unlisted(changed, unlisted, code):
-        codings, place = found
-        codings[place] = {**_kept(codings[place]), "system": system_uri("hcpcs"), "code": code}
+    codings = list(_codings(changed))[number]
+    codings[place] = {**_kept(codings[place]), "system": system_uri("hcpcs"), "code": code}
     return changed
 
 
-def _unlisted(order: Resource, unlisted: Iterable[str], code: str) -> tuple[list[Any], int] | None:
-    """Return where the first unlisted code stands: its list and its place there; None after the product's own code."""
-    for codings in _codings(order):
+def _unlisted(order: Resource, unlisted: Iterable[str], code: str) -> tuple[int, int] | None:
+    """Return where the first unlisted code stands: in which list, and where there; None after the product's own."""
+    for number, codings in enumerate(_codings(order)):
         if any(_is_one_of(coding, (code,)) for coding in codings):
             return None
         for place, coding in enumerate(codings):
             if _is_one_of(coding, unlisted):
-                return codings, place
+                return number, place
     return None
 
 

@@ -28,13 +28,12 @@ AGAIN = 1.0
 
 
 class _Ticket:
-    """An entry on its way: ``taken`` and ``stored`` change under the writer's lock only."""
+    """An entry on its way: ``stored`` changes under the writer's lock only."""
 
-    __slots__ = ("_settled", "entry", "stored", "taken")
+    __slots__ = ("_settled", "entry", "stored")
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        self.taken = False
         self.stored = False
         self._settled = threading.Lock()
         self._settled.acquire()
@@ -143,10 +142,7 @@ class Writer:
                 self._changed.wait(max(0.0, self._next_look - time.monotonic()))
             if self._queue and len(self._queue) < self._expected and not self._closing:
                 self._changed.wait(GATHERING)
-            batch = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
-            for ticket in batch:
-                ticket.taken = True
-            return batch
+            return [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
 
     def _commit(self, batch: list[_Ticket]) -> None:
         stored = self._store([ticket.entry for ticket in batch])

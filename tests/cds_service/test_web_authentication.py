@@ -88,17 +88,12 @@ Made = Callable[..., Flask]
 
 
 @pytest.fixture
-def make(clients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
-    apps = []
-
+def make(clients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     def made(**settings: Any) -> Flask:
         monkeypatch.setattr("cds_service.review.answer", asked_for)
-        apps.append(create_app(Settings.load(data_dir=tmp_path / "data", clients=clients, **settings), NO_LIBRARY))
-        return apps[-1]
+        return create_app(Settings.load(data_dir=tmp_path / "data", clients=clients, **settings), NO_LIBRARY)
 
-    yield made
-    for app in apps:  # what its thread goes on to say is not for the tests that follow
-        app.extensions["recorder"].close()
+    return made
 
 
 ASKED: list[dict[str, Any]] = []
