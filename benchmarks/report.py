@@ -40,7 +40,7 @@ def _others(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"Cost grows as size^{found['exponent']:g}, over the larger sizes as size^{found['marginal_exponent']:g}; "
     yield f"with the number of orders as n^{found['orders_exponent']:g}."
     yield f"Start to first card: {found['cold_start_seconds']:g} s."
-    yield f"Resident memory, first process and workers: {_mb(memory['at_start_mb'])} MB at start, "
+    yield f"Resident memory, first process, the one that stores, workers: {_mb(memory['at_start_mb'])} MB at start, "
     yield f"{_mb(memory['after_load_mb'])} MB after the load."
     if "soak_mb" in memory:
         yield f"Minute by minute: {'; '.join(_mb(one) for one in memory['soak_mb'])} MB."

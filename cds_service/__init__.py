@@ -9,14 +9,19 @@ if TYPE_CHECKING:
 
     from cds_service.review import Services
     from cds_service.settings import Settings
+    from cds_service.store.recorder import Storage
 
 
 def create_app(
-    settings: Settings | None = None, services: Services | None = None, shared_counts: str | None = None
+    settings: Settings | None = None,
+    services: Services | None = None,
+    shared_counts: str | None = None,
+    storage: Storage | None = None,
 ) -> Flask:
     """Wire the web application. What is not given is loaded, and fails here, at start, when it cannot be.
 
     ``shared_counts``: the folder of a server's ``WorkerCounts``, made before this; without it, one process counts.
+    ``storage``: a server's ``StoringProcess``; without it, this process opens the database itself.
     """
     # Imported here: whoever imports a policy module of this package needs no web server.
     from cds_service import logs
@@ -50,7 +55,7 @@ def create_app(
     settings = settings or Settings.load()
     logs.configure(settings.log_level)
     services = services or Services.load(settings)
-    recorder = Recorder(settings)
+    recorder = Recorder(settings, storage or _own_storage(settings))
     clients = load_clients(settings.clients) if settings.clients else ()
     servers = {*settings.fhir_servers, *(url for client in clients for url in client.fhir_servers)}
     metrics = Metrics(services.library, servers, services.connections.breakers, shared_counts)
@@ -83,3 +88,10 @@ def create_app(
     errors.register(app)
     cors.register(app, cors_origins(clients, settings.cors_origins) if clients else settings.cors_origins)
     return app
+
+
+def _own_storage(settings: Settings) -> Storage:
+    # Imported here: the workers of a server leave SQLAlchemy to the process that stores
+    from cds_service.store.own_storage import OwnStorage
+
+    return OwnStorage(settings)

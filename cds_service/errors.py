@@ -18,6 +18,7 @@ CoverageCdsError
 │       └── Overloaded      503 too much is being done already
 ├── FhirError                   the EHR's FHIR server
 │   └── CouldNotRetrieve        a record could not be had from it
+├── StoreFailed                 the database, or the process that stores, did not do what it was asked
 ├── UnusableInput               a file or an argument of the command line that cannot be used
 └── SettingsError               a setting that cannot be used
 
@@ -149,6 +150,10 @@ class CouldNotRetrieve(FhirError):  # noqa: N818 - as above
         super().__init__(reason)
         self.reason = reason
         self.result = result
+
+
+class StoreFailed(CoverageCdsError):  # noqa: N818 - named for what happened
+    """Nothing was stored, as far as is known; the message names the class of what was raised."""
 
 
 class UnusableInput(CoverageCdsError):  # noqa: N818 - named for what was given

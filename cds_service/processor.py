@@ -17,6 +17,9 @@ EVERY = 1.0
 """Seconds between looks at what else the processors do."""
 CROWDED = 0.5
 """The share of a processor's time that others may take before the worker leaves it."""
+IDLE = 0.2
+"""The share of a processor that a worker has to use itself before it looks for a better one: what others do while it
+has nothing to do says little about the time when it has."""
 _STAT, _TASKS = Path("/proc/stat"), Path("/proc/self/task")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BUSY = (0, 1, 2, 5, 6, 7)
@@ -56,6 +59,9 @@ class Processor:
         if passed < EVERY:
             return
         busy, ours = _busy(), time.process_time()
+        if ours - self._ours < IDLE * passed:
+            self._looked, self._busy, self._ours = now, busy, ours
+            return
         # two workers that look at the same time are not to run to the same place
         wanted = choice(self._now, self._others(busy, ours, passed)) if secrets.randbelow(2) else self._now
         self._looked, self._busy, self._ours = now, busy, ours

@@ -19,6 +19,7 @@ from cds_service.http_worker import Worker
 from cds_service.logs import log
 from cds_service.processor import Processor, can_be_kept
 from cds_service.settings import Settings
+from cds_service.store.storing_process import StoringProcess
 from cds_service.worker_counts import WorkerCounts
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ class Server(BaseApplication):
     def __init__(self, settings: Settings, host: str, port: int, workers: int) -> None:
         logs.own_process()
         allocator.share_one_arena()
+        self.storing = StoringProcess(settings)
+        self.storing.start()
         self._counts = WorkerCounts()
         try:
-            self._app = create_app(settings, shared_counts=self._counts.folder)
+            self._app = create_app(settings, shared_counts=self._counts.folder, storage=self.storing)
             self._app.extensions["recorder"].prepare()
         except BaseException:
-            self._counts.remove()
+            self.end()
             raise
         self._drain_delay, self.at_once = settings.drain_delay, settings.max_at_once
         # another server on this machine is to begin elsewhere
@@ -71,7 +74,7 @@ class Server(BaseApplication):
             "post_fork": self._after_fork,
             "worker_exit": self._worker_ends,
             "child_exit": self._worker_ended,
-            "on_exit": self._ended,
+            "on_exit": lambda _parent: self.end(),
             "control_socket_disable": True,
         }
         super().__init__()
@@ -114,8 +117,10 @@ class Server(BaseApplication):
     def _worker_ended(self, _parent: object, worker: Any) -> None:
         self._counts.leave_place(worker.place)
 
-    def _ended(self, _parent: object) -> None:
+    def end(self) -> None:
+        """Let go of what the workers shared, when they have ended."""
         self._counts.remove()
+        self.storing.end()
 
 
 class Parent(Arbiter):
@@ -125,6 +130,11 @@ class Parent(Arbiter):
         super().__init__(server)
         self._server, self._delay = server, delay
         self._draining = False
+
+    def manage_workers(self) -> None:
+        """Keep as many workers as there are to be, and the process that stores for them: once a second at least."""
+        self._server.storing.look()
+        super().manage_workers()
 
     def handle_term(self) -> None:
         """Begin to drain, and stop when that is over: SIGTERM."""

@@ -32,8 +32,8 @@ from cds_service.store.engine import FILE, open_engine
 from cds_service.store.journal import Journal
 from cds_service.store.keys import load_keys
 from cds_service.store.migrate import upgrade
+from cds_service.store.queued_writer import QueuedWriter
 from cds_service.store.tables import cards, decisions, feedback
-from cds_service.store.writer import Writer
 from tests import postgres
 from tests.under_load import SECRET, Load, Seen, Service, service
 from tests.waiting import LONG, until
@@ -87,7 +87,7 @@ def count(settings: Settings, seen: Seen, journal: int = 0) -> Counts:
     keys = load_keys(settings)
     left = Journal(settings.data_dir, keys)
     journal = journal or left.depth()
-    writer = Writer(Database(open_engine(settings, writes=True), keys.current), left, 1)
+    writer = QueuedWriter(Database(open_engine(settings, writes=True), keys.current), left, 1)
     writer.start()
     until(lambda: not left.waiting(), lambda: "the journal was not stored")
     writer.close()
@@ -126,11 +126,20 @@ def kill_worker(settings: Settings, seconds: float) -> Counts:
     with service(settings) as running, Load(running.port) as load:
         for _ in range(3):
             load.goes_on(seconds / 3)
-            os.kill(running.pids()[-1], 9)
+            os.kill(running.workers()[-1], 9)
         load.goes_on(0)
         load.stop()
         running.stop()
     return count(settings, load.seen)
+
+
+def kill_storing(settings: Settings, seconds: float) -> Counts:
+    """Kill -9 the process that stores for the workers under load, again and again; their parent begins another."""
+    with service(settings) as running, Load(running.port) as load:
+        for _ in range(3):
+            load.goes_on(seconds / 3)
+            os.kill(running.storing(), 9)
+        return _ended(settings, running, load)
 
 
 def kill_database(settings: Settings, seconds: float, server: PostgresServer) -> Counts:
@@ -275,6 +284,8 @@ RUNS: Mapping[str, Callable[[float], Counts]] = {
     "service killed, SQLite": lambda seconds: _in_folder(kill_service, seconds),
     "service killed, PostgreSQL": lambda seconds: _with_server(lambda s, t, _: kill_service(s, t), seconds),
     "workers killed, SQLite": lambda seconds: _in_folder(kill_worker, seconds),
+    "storing killed, SQLite": lambda seconds: _in_folder(kill_storing, seconds),
+    "storing killed, PostgreSQL": lambda seconds: _with_server(lambda s, t, _: kill_storing(s, t), seconds),
     "PostgreSQL killed": lambda seconds: _with_server(kill_database, seconds),
     "PostgreSQL frozen": lambda seconds: _with_server(freeze_database, seconds),
     "SQLite locked": lambda seconds: _in_folder(lock_database, seconds),

@@ -42,6 +42,20 @@ def test_its_workers_are_killed(tmp_path: Path) -> None:
     assert_right(durability.kill_worker(embedded(tmp_path), SECONDS))
 
 
+def test_the_process_that_stores_is_killed_with_sqlite(tmp_path: Path) -> None:
+    counts = durability.kill_storing(embedded(tmp_path), SECONDS)
+
+    assert_right(counts)
+    assert set(counts.statuses) == {200}
+
+
+def test_the_process_that_stores_is_killed_with_postgresql(tmp_path: Path, server: PostgresServer) -> None:
+    counts = durability.kill_storing(on_postgres(tmp_path, server), SECONDS)
+
+    assert_right(counts)
+    assert set(counts.statuses) == {200}
+
+
 @pytest.mark.parametrize("trouble", [durability.kill_database, durability.freeze_database])
 def test_the_database_is_killed_or_frozen_and_every_request_is_answered_meanwhile(
     tmp_path: Path, server: PostgresServer, trouble: Callable[[Settings, float, PostgresServer], Counts]

@@ -21,6 +21,7 @@ import requests
 
 from cds_service.bundle_request import request_from
 from cds_service.settings import Settings
+from cds_service.store.storing_process import NAME
 from tests.serving import BIN, ROOT, environment, free_port
 from tests.waiting import LONG, PATIENCE, until
 
@@ -126,6 +127,15 @@ class Service:
         """Return the processes of the service, the first one first."""
         return [self._process.pid, *children(self._process.pid)]
 
+    def workers(self) -> list[int]:
+        """Return the processes that answer."""
+        return workers(self._process.pid)
+
+    def storing(self) -> int:
+        """Return the process that stores for them, when there is one."""
+        until(lambda: storing(self._process.pid))
+        return storing(self._process.pid) or 0
+
     def kill(self) -> None:
         """End all of it at once, as a power cut would."""
         with suppress(ProcessLookupError):
@@ -166,6 +176,22 @@ def _is_up(running: Service) -> bool:
     with suppress(requests.RequestException):
         return requests.get(f"http://127.0.0.1:{running.port}/readyz", timeout=PATIENCE).ok
     return False
+
+
+def workers(pid: int) -> list[int]:
+    """Return the processes that a server has started to answer requests."""
+    return [child for child in children(pid) if _name(child) != NAME]
+
+
+def storing(pid: int) -> int | None:
+    """Return the process that a server has started to store, None when there is none just now."""
+    return next((child for child in children(pid) if _name(child) == NAME), None)
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):  # it has ended meanwhile
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    return ""
 
 
 def children(pid: int) -> list[int]:

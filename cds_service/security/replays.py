@@ -7,21 +7,15 @@ machines share a database as well, and while that does not answer each machine s
 from __future__ import annotations
 
 import hashlib
-import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
-from typing import Any, Protocol
-
-from sqlalchemy import Engine, delete, event
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from typing import Protocol
 
 from cds_service.circuit_breaker import CircuitBreaker
 from cds_service.errors import Unavailable
 from cds_service.logs import log
-from cds_service.store.tables import token_ids
 
 MOST = 200_000
 """Tokens that memory holds; when it is full of tokens that could be used again, no further one is accepted."""
@@ -71,34 +65,6 @@ class MemoryReplays:
             return True
 
 
-class SqlReplays:
-    """Remembers in a database, SQLite or PostgreSQL: the row's key is taken by whoever is first."""
-
-    def __init__(self, engine: Engine, now: Now) -> None:
-        self._engine, self._now = engine, now
-        self._insert: Any = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert
-        self._swept = float("-inf")
-
-    def accept(self, issuer: str, jti: str, until: float) -> bool:
-        """Whether the token is new to everybody who uses the database."""
-        row = {"issuer": issuer, "jti_hash": hashed(jti), "expires": math.ceil(until)}
-        insert = self._insert(token_ids).values(row).on_conflict_do_nothing().returning(token_ids.c.issuer)
-        try:
-            with self._engine.begin() as connection:
-                is_new = connection.execute(insert).first() is not None
-            self._sweep()
-        except SQLAlchemyError:
-            raise Unavailable("The service cannot check tokens now; please try again later.") from None
-        return is_new
-
-    def _sweep(self) -> None:
-        now = self._now()
-        if now - self._swept > SWEEP:
-            self._swept = now
-            with self._engine.begin() as connection:
-                connection.execute(delete(token_ids).where(token_ids.c.expires < now - GRACE))
-
-
 class PatientReplays:
     """Asks a database that other machines share, for a short time; while it does not answer, every token passes it.
 
@@ -137,19 +103,6 @@ class EveryReplays:
         return all(replays.accept(issuer, jti, until) for replays in self._asked)
 
 
-def prepared(engine: Engine) -> Engine:
-    """Return the engine of a SQLite file that only holds token ids, with its table; ready to be used after a fork."""
-    event.listen(engine, "connect", _quick)
-    token_ids.create(engine, checkfirst=True)
-    engine.dispose()
-    return engine
-
-
 def hashed(jti: str) -> str:
     """Return what is kept of a token's id."""
     return hashlib.sha256(jti.encode()).hexdigest()
-
-
-def _quick(connection: Any, _: object) -> None:
-    # a killed process loses nothing; a power cut may, and a restart takes about as long as a token lives
-    connection.execute("PRAGMA synchronous=NORMAL").close()

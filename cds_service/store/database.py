@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.store import chain as chains
 from cds_service.store.chain import Chain
+from cds_service.store.entry import Entry
 from cds_service.store.keys import Key
-from cds_service.store.records import Entry
 from cds_service.store.tables import cards, decisions, feedback
 
 _AT_ONCE = 100

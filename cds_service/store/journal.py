@@ -16,9 +16,9 @@ from uuid import uuid4
 import orjson
 
 from cds_service.logs import log
+from cds_service.store.entry import Entry
 from cds_service.store.folders import make_folder
 from cds_service.store.keys import Keys
-from cds_service.store.records import Entry
 
 FOLDER = "journal"
 SUFFIX = ".jsonl"

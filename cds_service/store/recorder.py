@@ -7,32 +7,40 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
-
-from sqlalchemy.exc import SQLAlchemyError
+from typing import Any, Protocol
 
 from cds_service import logs
 from cds_service.decision import Decision
-from cds_service.errors import Unavailable
+from cds_service.errors import StoreFailed, Unavailable
 from cds_service.logs import log
 from cds_service.settings import Settings
-from cds_service.store.database import Database
-from cds_service.store.engine import answers, open_engine, url_of
 from cds_service.store.journal import FOLDER, Depth, Journal
 from cds_service.store.keys import Keys, load_keys
-from cds_service.store.migrate import require_current, upgrade
 from cds_service.store.records import Call, decision_entry, feedback_entry
 from cds_service.store.writer import Writer
 
 _CANNOT = "What was sent could not be recorded now; please send it again later."
 
 
+class Storage(Protocol):
+    """Where the database is opened: in this process (``OwnStorage``) or for all workers (``StoringProcess``)."""
+
+    def begin(self) -> None:
+        """Get the tables ready. Raises UnusableInput for tables of another version, StoreFailed."""
+
+    def writer(self, keys: Keys, journal: Journal, wait: float) -> Writer:
+        """Return what takes the entries of this process; an entry waits so many seconds. Raises StoreFailed."""
+
+    def answers(self) -> bool:
+        """Whether the database answers now."""
+
+
 class Recorder:
     """Records for one application. Its thread and connection belong to the process that first records something."""
 
-    def __init__(self, settings: Settings) -> None:
-        url_of(settings)  # an unusable URL is to stop the start
+    def __init__(self, settings: Settings, storage: Storage) -> None:
         self._settings = settings
+        self._storage = storage
         self._lock = threading.Lock()
         self._keys: Keys | None = None
         self._process = 0
@@ -41,16 +49,15 @@ class Recorder:
         self._depth = Depth(settings.data_dir / FOLDER)
 
     def prepare(self) -> None:
-        """Read or make the keys and bring SQLite's tables in the data folder up to date; other tables have to be so.
+        """Read or make the keys, and get the tables ready.
 
         Raises SettingsError, UnusableInput for tables of another version. A folder that cannot be written now, or a
         database that does not answer, is not the end: every call tries again.
         """
         try:
-            self._prepared()
-            if self._settings.database_url is not None:
-                self._check_tables()
-        except (OSError, SQLAlchemyError) as error:
+            self._loaded()
+            self._storage.begin()
+        except (OSError, StoreFailed) as error:
             log.error("store not ready", exc_info=error)
 
     def expecting(self) -> AbstractContextManager[None]:
@@ -78,7 +85,7 @@ class Recorder:
             return "the keys or tables for records cannot be read or made"
         if self._journal is None or self._journal.is_writable():
             return None
-        if writer.gone or not answers(self._settings):
+        if writer.gone or not self._storage.answers():
             return "the data folder cannot be written and the database does not answer"
         return None
 
@@ -100,33 +107,22 @@ class Recorder:
     def _started(self) -> tuple[Writer, Keys]:
         with self._lock:
             try:
-                keys = self._prepared()
-            except (OSError, SQLAlchemyError):
+                keys = self._loaded()
+                if self._writer is None or self._process != os.getpid():
+                    self._writer = self._new_writer(keys)
+            except (OSError, StoreFailed):
                 raise Unavailable(_CANNOT) from None
-            if self._writer is None or self._process != os.getpid():
-                self._writer = self._new_writer(keys)
             return self._writer, keys
 
-    def _prepared(self) -> Keys:
+    def _loaded(self) -> Keys:
         if self._keys is None:
-            keys = load_keys(self._settings)
-            if self._settings.database_url is None:
-                upgrade(self._settings)
-            self._keys = keys
+            self._keys = load_keys(self._settings)
         return self._keys
-
-    def _check_tables(self) -> None:
-        engine = open_engine(self._settings, writes=False)
-        try:
-            require_current(engine)
-        finally:
-            engine.dispose()
 
     def _new_writer(self, keys: Keys) -> Writer:
         # a thread and a connection do not survive a fork
-        self._process = os.getpid()
-        self._journal = Journal(self._settings.data_dir, keys)
-        database = Database(open_engine(self._settings, writes=True), keys.current)
-        writer = Writer(database, self._journal, self._settings.commit_wait)
+        journal = Journal(self._settings.data_dir, keys)
+        writer = self._storage.writer(keys, journal, self._settings.commit_wait)
+        self._process, self._journal = os.getpid(), journal
         writer.start()
         return writer

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
@@ -19,6 +19,7 @@ from cds_service import exact_json
 from cds_service.cards.assessment import assessment_of
 from cds_service.crd.coverage_information import identity_of
 from cds_service.decision import Decision
+from cds_service.store.entry import Entry
 from cds_service.store.keys import Key
 from fhir_mappings.facts import Facts, Statement
 from fhir_mappings.json_fields import reference_to
@@ -43,24 +44,6 @@ class Call:
     patient_id: str
     body: bytes
     client: str | None = None
-
-
-class Entry(NamedTuple):
-    """Something to be stored, whole or not at all; storing it again changes nothing."""
-
-    kind: str
-    """``decision`` or ``feedback``."""
-    id: str
-    record: str
-    """Canonical JSON."""
-    sealed: tuple[bytes, ...] = ()
-    """For each card of a decision, the card and its facts, encrypted."""
-
-    def line(self, key: Key) -> bytes:
-        """Return the entry as a signed line of a journal."""
-        sealed = [base64.b64encode(part).decode() for part in self.sealed]
-        fields = {"kind": self.kind, "id": self.id, "record": self.record, "sealed": sealed, "key": key.id}
-        return orjson.dumps({**fields, "mac": key.sign("journal", self.kind, self.id, self.record, *sealed)}) + b"\n"
 
 
 def canonical(value: object) -> str:

@@ -1,61 +1,50 @@
-"""One thread for each process commits what its requests record, many in one transaction; the journal stands in.
+"""One thread for each process stores what stands in the journal; the journal stands in for the database.
 
-A request waits a short while for the commit. When the database does not answer in that time, or is known to be gone,
-the request writes to the journal itself: no state of the database makes it wait longer.
+A request waits a short while for the database. When it does not answer in that time, or is known to be gone, the
+request writes to the journal itself: no state of the database makes it wait longer.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, Protocol
 
 from cds_service.errors import Unavailable
 from cds_service.logs import log
-from cds_service.store.database import Database
+from cds_service.store.entry import Entry
 from cds_service.store.journal import Journal
-from cds_service.store.records import Entry
 
 MOST = 200
 """Entries of one transaction."""
-GATHERING = 0.005
-"""Seconds for which a transaction waits for the records of other requests that are being answered."""
 AGAIN = 1.0
 """Seconds between attempts to reach a database that is gone, and between looks for journals to store."""
 
 
-class _Ticket:
-    """An entry on its way: ``stored`` changes under the writer's lock only."""
+class Stores(Protocol):
+    """The writing end of the store, for one thread: ``Database``, or one that another process has open."""
 
-    __slots__ = ("_settled", "entry", "stored")
+    def store(self, entries: Sequence[Entry], *, again: bool = False) -> None:
+        """Store entries, all or none, durably; ``again`` looks first which are there."""
 
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.stored = False
-        self._settled = threading.Lock()
-        self._settled.acquire()
+    def check(self) -> None:
+        """Raise when the database does not answer."""
 
-    def settle(self) -> None:
-        """Let the request go on."""
-        self._settled.release()
-
-    def wait(self, seconds: float) -> bool:
-        """Return, in so many seconds at the latest, whether the writer is done with the entry."""
-        return self._settled.acquire(timeout=seconds)
+    def close(self) -> None:
+        """Let go of the database: after a failure, or at the end."""
 
 
-class Writer:
-    """The queue of a process and the thread that empties it."""
+class Writer(ABC):
+    """What takes the entries of a process: a database, at once or by way of a queue, or the journal."""
 
-    def __init__(self, database: Database, journal: Journal, wait: float) -> None:
+    def __init__(self, database: Stores, journal: Journal, wait: float) -> None:
         self._database = database
         self._journal = journal
         self._wait = wait
         self._changed = threading.Condition()
-        self._queue: deque[_Ticket] = deque()
         self._began: float | None = None
         self._gone = False
         self._closing = False
@@ -103,55 +92,34 @@ class Writer:
             self._thread.join(timeout)
         self._journal.close()
 
+    @abstractmethod
     def _commits(self, entry: Entry) -> bool:
         """Whether the database took the entry in time."""
-        ticket = _Ticket(entry)
-        with self._changed:
-            if self.gone or self._closing:
-                return False
-            self._queue.append(ticket)
-            if len(self._queue) == 1 or len(self._queue) >= self._expected:
-                self._changed.notify()
-        if ticket.wait(self._wait):
-            return ticket.stored
-        with self._changed:
-            if ticket in self._queue:
-                self._queue.remove(ticket)
-            # one that was taken may still be committed; its journal line is then found to be there already
-            return ticket.stored
+
+    @abstractmethod
+    def _work(self) -> None:
+        """Do what the thread is there for, until there is time to look, or something to do: it is called again."""
+
+    @abstractmethod
+    def _is_done(self) -> bool:
+        """Whether nothing is queued."""
 
     def _is_stuck(self) -> bool:
         began = self._began
         return began is not None and time.monotonic() - began > self._wait
 
+    def _until_look(self) -> float:
+        return max(0.0, self._next_look - time.monotonic())
+
     def _run(self) -> None:
         while True:
-            batch = self._take()
-            if batch:
-                self._commit(batch)
-            if time.monotonic() >= self._next_look:
+            self._work()
+            if not self._until_look():
                 self._look()
             with self._changed:
-                if self._closing and not self._queue:
+                if self._closing and self._is_done():
                     break
         self._database.close()
-
-    def _take(self) -> list[_Ticket]:
-        with self._changed:
-            if not self._queue and not self._closing:
-                self._changed.wait(max(0.0, self._next_look - time.monotonic()))
-            if self._queue and len(self._queue) < self._expected and not self._closing:
-                self._changed.wait(GATHERING)
-            return [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
-
-    def _commit(self, batch: list[_Ticket]) -> None:
-        stored = self._store([ticket.entry for ticket in batch])
-        with self._changed:
-            left = [] if stored else [self._queue.popleft() for _ in range(len(self._queue))]
-            for ticket in batch:
-                ticket.stored = stored
-            for ticket in (*batch, *left):
-                ticket.settle()
 
     def _store(self, entries: list[Entry], *, again: bool = False) -> bool:
         """Store entries and return whether they are; nothing that a driver raises may end the thread."""
@@ -166,11 +134,14 @@ class Writer:
         return True
 
     def _lost(self, error: Exception) -> None:
+        self._is_gone(error)
+        self._database.close()
+
+    def _is_gone(self, error: Exception) -> None:
         if not self._gone:
             log.error("database gone", exc_info=error)
         self._gone = True
         self._next_look = time.monotonic() + AGAIN
-        self._database.close()
 
     def _look(self) -> None:
         """See whether a database that was gone is back, and store what the journals hold."""
@@ -210,16 +181,22 @@ class Writer:
             log.warning("journal stored", entries=len(taken.entries))
 
     def _store_singly(self, entries: list[Entry]) -> bool:
-        """Store entries of a part that failed, one by one; set aside what a working database refuses."""
+        """Store entries of a part that failed, one by one; set aside what a working database refuses twice."""
         for entry in entries:
-            if self._store([entry], again=True):
+            # the first failure may have been the end of a connection, and the next one works
+            if self._store([entry], again=True) or (self._answers() and self._store([entry], again=True)):
                 continue
-            try:
-                self._database.check()
-            except Exception as error:  # as above
-                self._lost(error)
+            if not self._answers():
                 return False
             log.error("entry refused", entry=entry.id)
             self._journal.set_aside(entry)
         self._gone = False
+        return True
+
+    def _answers(self) -> bool:
+        try:
+            self._database.check()
+        except Exception as error:  # as above
+            self._lost(error)
+            return False
         return True

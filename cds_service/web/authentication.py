@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flask import Blueprint, Response, g, request
-from sqlalchemy.exc import SQLAlchemyError
 
 from cds_service import logs
 from cds_service.errors import SettingsError
@@ -21,10 +20,9 @@ from cds_service.fhir_connections import Connections
 from cds_service.security.clients import Client
 from cds_service.security.keys import FileKeys, KeySource, UrlKeys, fetching
 from cds_service.security.outbound import NOBODY, is_loopback
-from cds_service.security.replays import EveryReplays, PatientReplays, Replays, SqlReplays, prepared
+from cds_service.security.replays import EveryReplays, PatientReplays, Replays
 from cds_service.security.tokens import Refused, Trusted, Verifier
 from cds_service.settings import Settings
-from cds_service.store.engine import open_engine
 from cds_service.web.own_url import own_url
 
 TOKEN_IDS = "token-ids.sqlite3"  # noqa: S105 - the name of a file
@@ -132,6 +130,12 @@ def _keys(client: Client, connections: Connections) -> KeySource:
 
 def replays_of(settings: Settings, now: Callable[[], float] = time.time) -> Replays:
     """Return what remembers which tokens were used. Raises SettingsError when they cannot be remembered."""
+    # imported here: without clients a worker needs no database
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from cds_service.security.sql_replays import SqlReplays, prepared
+    from cds_service.store.engine import open_engine
+
     path = (settings.data_dir / TOKEN_IDS).resolve()
     here = Settings.load(data_dir=settings.data_dir, database_url=f"sqlite:///{path}")
     try:

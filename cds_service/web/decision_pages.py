@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
@@ -18,13 +18,14 @@ from cds_service.errors import UnusableInput
 from cds_service.library import Library
 from cds_service.policy.evaluate import Silence
 from cds_service.settings import Settings
-from cds_service.store import feedback_report, reading, search
 from cds_service.store.keys import load_keys
 from cds_service.store.replay import of_card
-from cds_service.store.search import Wanted, Whole
 from cds_service.web import json_http
 from cds_service.web.operator_access import scope
 from fhir_mappings import therapies
+
+if TYPE_CHECKING:
+    from cds_service.store.search import Wanted, Whole
 
 OUTCOMES = ("met", "not-met", "undocumented")
 _FILTERS = ("since", "until", "policy", "outcome", "therapy", "client", "id")
@@ -51,6 +52,8 @@ def blueprint(settings: Settings, library: Library, silence: Silence) -> Bluepri
 
     @pages.get("/decisions/feedback")
     def feedback() -> Response:
+        from cds_service.store import feedback_report, reading
+
         if scope() is not None:
             return _problem(403, "Not for clients", "What became of all cards is shown to operators only.")
         with reading.opened(settings) as connection:
@@ -60,6 +63,8 @@ def blueprint(settings: Settings, library: Library, silence: Silence) -> Bluepri
 
     @pages.get("/decisions/<record_id>")
     def decision(record_id: str) -> Response:
+        from cds_service.store import reading, search  # as in ``questionnaires``
+
         with reading.opened(settings) as connection:
             found = search.whole(connection, load_keys(settings), settings, record_id)
         if found is None or scope() not in {None, found.record["client"]}:
@@ -74,6 +79,8 @@ def blueprint(settings: Settings, library: Library, silence: Silence) -> Bluepri
 
 
 def _list(settings: Settings, asked: Mapping[str, str]) -> Response:
+    from cds_service.store import reading, search  # as in ``questionnaires``
+
     wanted, wrong = _wanted(asked)
     page = int(asked["page"]) if asked.get("page", "").isdecimal() and len(asked["page"]) < 6 else 0
     with reading.opened(settings) as connection:
@@ -112,6 +119,8 @@ def _told(cards: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], i
 
 def _wanted(asked: Mapping[str, str]) -> tuple[Wanted, str]:
     """Return what is looked for, and what is wrong with it, in a sentence."""
+    from cds_service.store.search import Wanted
+
     given = {name: asked.get(name, "").strip()[:_LONGEST] for name in (*_FILTERS, "patient")}
     days: dict[str, datetime.date | None] = {"since": None, "until": None}
     wrong = ""

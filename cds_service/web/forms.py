@@ -7,7 +7,7 @@ the EHR that launched the form, or to the user; answers never come to this servi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, make_response, render_template, request
 
@@ -20,11 +20,13 @@ from cds_service.fhir_connections import Connections
 from cds_service.questionnaires.catalogue import Catalogue, Held
 from cds_service.security.clients import Client, launched_from, smart_origins
 from cds_service.settings import Settings
-from cds_service.store.decided import Shown, shown
 from cds_service.store.recorder import Recorder
 from cds_service.web import json_http
 from cds_service.web.own_url import own_url
 from cds_service.web.questionnaires import today, wanted
+
+if TYPE_CHECKING:
+    from cds_service.store.decided import Shown
 
 _MOST_EVIDENCE = 10
 _PROOF = ("server", "patient", "token")
@@ -60,6 +62,8 @@ def blueprint(
 
     @pages.post("/questionnaires/<identity>/chart")
     def chart(identity: str) -> Response:
+        from cds_service.store.decided import shown  # as in ``questionnaires``
+
         asked = json_http.read(request, settings.max_body)
         name, _, version = identity.partition("|")
         decision = _text(asked, "decision")

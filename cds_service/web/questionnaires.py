@@ -12,7 +12,6 @@ from cds_service.library import Library
 from cds_service.questionnaires import package
 from cds_service.questionnaires.catalogue import Catalogue, Held, Judged
 from cds_service.settings import Settings
-from cds_service.store.decided import decided
 from cds_service.store.recorder import Recorder
 from cds_service.web import json_http
 from cds_service.web.own_url import own_url
@@ -86,6 +85,9 @@ def lookup(settings: Settings, recorder: Recorder) -> Callable[[str], Judged | N
     """Return what finds decisions. A journal that still waits for the database may hold the one that is not found."""
 
     def find(decision: str) -> Judged | None:
+        # imported here, as wherever the web reads records: a worker that reads none needs no database
+        from cds_service.store.decided import decided
+
         found = decided(settings, decision)
         if found is None and recorder.journal_depth():
             raise Unavailable("Decisions are waiting to be written; please ask for this one again later.")

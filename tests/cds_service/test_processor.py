@@ -78,7 +78,9 @@ def test_one_that_others_keep_busy_is_left(ours: set[int], monkeypatch: pytest.M
     try:
 
         def is_left() -> bool:
-            time.sleep(0.2)
+            began = time.monotonic()
+            while time.monotonic() < began + 0.2:
+                pass
             kept.look()
             return os.sched_getaffinity(0) != first or len(ours) == 1
 
@@ -86,6 +88,17 @@ def test_one_that_others_keep_busy_is_left(ours: set[int], monkeypatch: pytest.M
     finally:
         others.kill()
         others.join()
+
+
+def test_a_worker_that_has_nothing_to_do_stays_where_it_is(ours: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor, "EVERY", 0.01)
+    monkeypatch.setattr(processor, "_busy", lambda: dict.fromkeys(sorted(ours), time.monotonic()))
+    kept = Processor(0)
+    for _ in range(20):
+        time.sleep(0.02)
+        kept.look()
+
+    assert os.sched_getaffinity(0) == {min(ours)}
 
 
 def test_what_the_worker_does_itself_is_no_reason_to_leave(ours: set[int], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,11 @@ import pytest
 from cds_service.draining import Draining
 from cds_service.security.clients import Client
 from cds_service.security.keys import Key
-from cds_service.security.replays import SqlReplays
+from cds_service.security.sql_replays import SqlReplays
 from cds_service.security.tokens import Trusted, Verifier
 from cds_service.settings import Settings
 from cds_service.store.journal import FOLDER
+from cds_service.store.own_storage import OwnStorage
 from cds_service.store.recorder import Recorder
 from cds_service.web.readiness import PATIENCE, Readiness
 from tests.serving import free_port
@@ -49,7 +50,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def recorder(settings: Settings) -> Iterator[Recorder]:
-    made = Recorder(settings)
+    made = Recorder(settings, OwnStorage(settings))
     yield made
     made.close()
 
@@ -128,7 +129,8 @@ class TestStore:
         assert readiness.lacking() == {}
 
     def test_the_journal_does_when_the_database_is_not_there(self, tmp_path: Path) -> None:
-        recorder = Recorder(self.without_database(tmp_path))
+        without = self.without_database(tmp_path)
+        recorder = Recorder(without, OwnStorage(without))
         try:
             assert Readiness(recorder, Draining()).lacking() == {}
         finally:
@@ -138,7 +140,7 @@ class TestStore:
         settings = self.without_database(tmp_path)
         settings.data_dir.mkdir()
         self.block_journal(settings)
-        recorder = Recorder(settings)
+        recorder = Recorder(settings, OwnStorage(settings))
         try:
             told = Readiness(recorder, Draining()).lacking()
         finally:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -23,7 +26,7 @@ from tests import prometheus
 from tests.faults import SERVICE
 from tests.overload import full
 from tests.serving import ROOT, serving
-from tests.under_load import children
+from tests.under_load import children, storing, workers
 from tests.waiting import PATIENCE, until
 
 HOOK = 'requests{hook="order-sign", method="POST", route="/cds-services/<service>", status="200"}'
@@ -58,9 +61,9 @@ def test_whichever_worker_is_asked_tells_the_counts_of_all(tmp_path: Path, body:
         # on a slow machine the journal takes some
         assert sum(by for name, by in counts(url).items() if name.startswith("records{")) == 30
 
-        first, *_ = workers = children(process.pid)
+        first, *_ = before = workers(process.pid)
         os.kill(first, signal.SIGKILL)
-        until(lambda: len(now := children(process.pid)) == 3 and now != workers)
+        until(lambda: len(now := workers(process.pid)) == 3 and now != before)
         assert {requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code for _ in range(30)} == {200}
 
         assert {counts(url)[HOOK] for _ in range(10)} == {60}
@@ -85,8 +88,8 @@ def test_workers_keep_to_a_processor_each(tmp_path: Path) -> None:
 
     def have_one_each() -> bool:
         with serving(tmp_path, "--workers", "2") as (_, process):
-            until(lambda: len(children(process.pid)) == 2 and all(map(accepts, children(process.pid))))
-            held = [os.sched_getaffinity(worker) for worker in children(process.pid)]
+            until(lambda: len(workers(process.pid)) == 2 and all(map(accepts, workers(process.pid))))
+            held = [os.sched_getaffinity(worker) for worker in workers(process.pid)]
             return {len(one) for one in held} == {1} and len(set.union(*held)) == min(2, len(ours))
 
     # so they begin; after a second they look at what else keeps the processors of this machine busy
@@ -95,9 +98,9 @@ def test_workers_keep_to_a_processor_each(tmp_path: Path) -> None:
 
 def test_workers_that_are_not_to_keep_to_one_use_all(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2", settings={"COVERAGE_CDS_PIN_WORKERS": "no"}) as (_, process):
-        until(lambda: len(children(process.pid)) == 2 and all(map(accepts, children(process.pid))))
+        until(lambda: len(workers(process.pid)) == 2 and all(map(accepts, workers(process.pid))))
 
-        assert [os.sched_getaffinity(worker) for worker in children(process.pid)] == [os.sched_getaffinity(0)] * 2
+        assert [os.sched_getaffinity(worker) for worker in workers(process.pid)] == [os.sched_getaffinity(0)] * 2
 
 
 @pytest.mark.skipif("glibc" not in platform.libc_ver()[0], reason="other C libraries have no heaps of threads")
@@ -109,7 +112,7 @@ def test_threads_share_one_heap_unless_somebody_has_chosen(
     with serving(tmp_path, settings=chosen) as (url, process):
         for _ in range(5):
             assert requests.get(f"{url}/readyz", timeout=PATIENCE).ok
-        [worker] = children(process.pid)
+        [worker] = workers(process.pid)
         reserved = [line.split()[0] for line in Path(f"/proc/{worker}/maps").read_text().splitlines() if "---p" in line]
 
     assert any(HEAP_OF_A_THREAD <= size(region) < 2 * HEAP_OF_A_THREAD for region in reserved) == bool(chosen)
@@ -126,12 +129,12 @@ def size(region: str) -> int:
 
 def test_connections_that_are_kept_are_spread_over_the_workers(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2") as (url, process):
-        until(lambda: len(children(process.pid)) == 2 and all(map(accepts, children(process.pid))))
-        workers = children(process.pid)
+        until(lambda: len(workers(process.pid)) == 2 and all(map(accepts, workers(process.pid))))
+        both = workers(process.pid)
 
         def taken() -> list[int]:
             # one that serves nobody has the sockets of its parent
-            return [sockets(worker) - sockets(process.pid) for worker in workers]
+            return [sockets(worker) - sockets(process.pid) for worker in both]
 
         def are_spread() -> bool:
             until(lambda: sum(taken()) == 0)
@@ -168,7 +171,7 @@ def held(process: int) -> list[str]:
 def test_what_a_worker_was_doing_when_it_died_is_no_longer_in_work(tmp_path: Path) -> None:
     def statuses() -> list[int]:
         with full(tmp_path, 2) as service:
-            [worker] = children(service.process)
+            [worker] = workers(service.process)
             os.kill(worker, signal.SIGKILL)
 
             def is_back() -> bool:
@@ -239,13 +242,58 @@ def test_a_request_in_work_is_answered_before_the_end(tmp_path: Path) -> None:
     assert any(is_answered_after_the_door_was_closed() for _ in range(3))
 
 
+def test_what_a_worker_does_not_need_it_does_not_load(tmp_path: Path) -> None:
+    look = (
+        "import sys, pathlib\n"
+        "from cds_service.server import Server\n"
+        "from cds_service.settings import Settings\n"
+        f"server = Server(Settings.load(data_dir=pathlib.Path({str(tmp_path)!r})), '127.0.0.1', 1, 1)\n"
+        "server.end()\n"
+        "sys.exit(' '.join({'sqlalchemy', 'alembic'} & set(sys.modules)) or 0)\n"
+    )
+
+    assert subprocess.run([sys.executable, "-c", look], check=False, capture_output=True).returncode == 0
+
+
+def test_the_process_that_stores_is_begun_again_when_it_has_ended(tmp_path: Path, body: dict[str, object]) -> None:
+    with serving(tmp_path) as (url, process):
+        first = storing(process.pid)
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        until(lambda: storing(process.pid) not in {None, first})
+
+        until(lambda: requests.post(url + SERVICE, json=body, timeout=PATIENCE).ok and recorded(url, "database"))
+        assert requests.get(f"{url}/readyz", timeout=PATIENCE).ok
+
+
+def recorded(url: str, where: str) -> bool:
+    return any(name.startswith("records{") and where in name and by for name, by in counts(url).items())
+
+
+def test_when_the_first_process_is_killed_all_others_end(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "2") as (_, process):
+        until(lambda: len(children(process.pid)) == 3)
+        others = children(process.pid)
+        process.kill()
+        until(lambda: not any(runs(pid) for pid in others))
+    # nobody was left who could remove it
+    for folder in Path(tempfile.gettempdir()).glob("coverage-cds-*"):
+        shutil.rmtree(folder)
+
+
+def runs(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
 def test_the_workers_of_a_new_generation_take_over(tmp_path: Path, body: dict[str, object]) -> None:
     with serving(tmp_path, "--workers", "2") as (url, process):
         assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
-        before = children(process.pid)
+        before = workers(process.pid)
 
         process.send_signal(signal.SIGHUP)
-        until(lambda: len(now := children(process.pid)) == 2 and not set(now) & set(before))
+        until(lambda: len(now := workers(process.pid)) == 2 and not set(now) & set(before))
 
         assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
         assert counts(url)[HOOK] == 2

@@ -28,7 +28,7 @@ from tests.cds_service.security.bad_tokens import bad_tokens
 from tests.cds_service.security.signing import claims, jwks, signed
 from tests.conftest import NO_LIBRARY
 from tests.serving import on_a_socket, serving
-from tests.under_load import children
+from tests.under_load import workers
 from tests.waiting import PATIENCE, until
 
 SERVICE = "/cds-services/coverage-criteria"
@@ -313,9 +313,9 @@ def test_keys_that_one_worker_has_fetched_count_for_all_during_an_outage_and_for
             assert send(f"{url}/cds-services", good(f"{url}/cds-services")).status == 200
             assert len(asked) == 1
         # from here on nobody answers at the URL of the keys
-        before = children(process.pid)
+        before = workers(process.pid)
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: len(children(process.pid)) == 4 and before[0] not in children(process.pid))
+        until(lambda: len(workers(process.pid)) == 4 and before[0] not in workers(process.pid))
         statuses = [send(f"{url}/cds-services", good(f"{url}/cds-services")).status for _ in range(60)]
 
     assert statuses == [200] * 60

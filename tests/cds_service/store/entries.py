@@ -10,8 +10,9 @@ from cds_service.decision import Decision
 from cds_service.settings import Settings
 from cds_service.store.database import Database
 from cds_service.store.engine import open_engine
+from cds_service.store.entry import Entry
 from cds_service.store.keys import Keys, load_keys
-from cds_service.store.records import Call, Entry, decision_entry, feedback_entry
+from cds_service.store.records import Call, decision_entry, feedback_entry
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 PATIENT = "canary-patient"

@@ -16,7 +16,7 @@ from cds_service.cli import main
 from cds_service.settings import Settings
 from cds_service.store import backup, chain, reading
 from cds_service.store.journal import Journal
-from cds_service.store.writer import Writer
+from cds_service.store.queued_writer import QueuedWriter
 from tests.cds_service.store.entries import card, database, decided, keys, stored
 from tests.waiting import PATIENCE, until
 
@@ -40,7 +40,7 @@ def restored(settings: Settings, folder: Path) -> Settings:
 
 def journal_stored(settings: Settings) -> None:
     """Do what a service does at its start with what waits in the journal."""
-    writer = Writer(database(settings), Journal(settings.data_dir, keys(settings)), PATIENCE)
+    writer = QueuedWriter(database(settings), Journal(settings.data_dir, keys(settings)), PATIENCE)
     writer.start()
     writer.put(decided(settings))
     writer.close(PATIENCE)
@@ -113,7 +113,7 @@ def test_a_backup_beside_a_service_that_records_is_whole(embedded: Settings, tmp
         return len(acknowledged) > known
 
     def record() -> None:
-        writer = Writer(database(embedded), Journal(embedded.data_dir, keys(embedded)), PATIENCE)
+        writer = QueuedWriter(database(embedded), Journal(embedded.data_dir, keys(embedded)), PATIENCE)
         writer.start()
         while not stop.is_set():
             entry = decided(embedded, card())

@@ -19,6 +19,7 @@ from cds_service.errors import UnusableInput
 from cds_service.settings import Settings
 from cds_service.store import migrate, reading
 from cds_service.store.engine import open_engine
+from cds_service.store.own_storage import OwnStorage
 from cds_service.store.recorder import Recorder
 from cds_service.store.tables import metadata
 from tests.cds_service.store.conftest import KEY, emptied
@@ -84,7 +85,7 @@ def test_many_that_upgrade_at_once_do_it_once(empty: Settings) -> None:
 
 
 def test_tables_of_a_later_program_are_refused_in_one_sentence(later: Settings) -> None:
-    for refused in (lambda: migrate.upgrade(later), lambda: _opened(later), lambda: Recorder(later).prepare()):
+    for refused in (lambda: migrate.upgrade(later), lambda: _opened(later), lambda: _prepare(later)):
         with pytest.raises(
             UnusableInput, match=r"are version 9999, of a later coverage-cds; this one knows them up to"
         ):
@@ -98,7 +99,7 @@ def test_tables_of_a_later_program_are_refused_in_one_sentence(later: Settings) 
 
 def test_a_service_with_a_database_of_its_own_does_not_start_on_missing_tables(empty: Settings) -> None:
     if empty.database_url is None:
-        Recorder(empty).prepare()  # its own file is brought up to date
+        _prepare(empty)  # its own file is brought up to date
         assert seen(empty, lambda c: MigrationContext.configure(c).get_current_revision()) == migrate.newest()
         return
     done = cli(empty, "serve", "--port", "8123")
@@ -113,7 +114,7 @@ def test_a_database_that_does_not_answer_does_not_stop_the_start(
 ) -> None:
     nowhere = "postgresql://nobody:canary@127.0.0.1:9/none"
 
-    Recorder(Settings.load(data_dir=tmp_path, record_keys=KEY, database_url=nowhere)).prepare()
+    _prepare(Settings.load(data_dir=tmp_path, record_keys=KEY, database_url=nowhere))
 
     err = capsys.readouterr().err
     assert "store not ready" in err
@@ -130,3 +131,7 @@ def test_there_is_no_way_back() -> None:
 def _opened(settings: Settings) -> None:
     with reading.opened(settings):
         pass
+
+
+def _prepare(settings: Settings) -> None:
+    Recorder(settings, OwnStorage(settings)).prepare()

@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from cds_service.settings import Settings
 from cds_service.store import reading, search
+from cds_service.store.entry import Entry
 from cds_service.store.journal import Journal
-from cds_service.store.records import Entry
 from cds_service.store.search import Found, Wanted, Whole
 from cds_service.store.tables import cards, decisions, feedback
 from tests.cds_service.store.conftest import KEY

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from cds_service.errors import Unavailable
-from cds_service.security.replays import GRACE, SWEEP, PatientReplays, SqlReplays, prepared
+from cds_service.security.replays import GRACE, SWEEP, PatientReplays
+from cds_service.security.sql_replays import SqlReplays, prepared
 from cds_service.settings import Settings
 from cds_service.store import engine as engines
 from cds_service.store.engine import open_engine
@@ -81,7 +82,7 @@ def _as_a_service_does(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         made.append(open_engine(settings, **options))
         return made[-1]
 
-    monkeypatch.setattr(authentication, "open_engine", opened)
+    monkeypatch.setattr(engines, "open_engine", opened)
     monkeypatch.setattr(authentication, "PatientReplays", partial(PatientReplays, patience=PATIENCE))
     yield
     for engine in made:

@@ -14,14 +14,14 @@ from sqlalchemy import func, select
 
 from cds_service.errors import Unavailable
 from cds_service.settings import Settings
-from cds_service.store import chain, reading
+from cds_service.store import chain, queued_writer, reading
 from cds_service.store import writer as writers
 from cds_service.store.database import Database
 from cds_service.store.engine import FILE, open_engine
+from cds_service.store.entry import Entry
 from cds_service.store.journal import Journal
-from cds_service.store.records import Entry
+from cds_service.store.queued_writer import QueuedWriter
 from cds_service.store.tables import decisions, feedback
-from cds_service.store.writer import Writer
 from tests.cds_service.store.entries import card, database, decided, keys, said, told
 from tests.waiting import PATIENCE, SOON, ends_by, until
 
@@ -64,8 +64,8 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def running(settings: Settings, into: Database, wait: float = PATIENCE) -> Iterator[Writer]:
-    writer = Writer(into, Journal(settings.data_dir, keys(settings)), wait)
+def running(settings: Settings, into: Database, wait: float = PATIENCE) -> Iterator[QueuedWriter]:
+    writer = QueuedWriter(into, Journal(settings.data_dir, keys(settings)), wait)
     writer.start()
     try:
         yield writer
@@ -121,7 +121,7 @@ def test_requests_at_once_share_transactions(settings: Settings) -> None:
 def test_a_transaction_waits_for_the_records_of_requests_that_are_being_answered(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writers, "GATHERING", PATIENCE)
+    monkeypatch.setattr(queued_writer, "GATHERING", PATIENCE)
     into = Trouble(settings)
     entries = [decided(settings, card()) for _ in range(8)]
     all_expected = threading.Barrier(8)
@@ -148,7 +148,7 @@ def test_a_transaction_does_not_wait_long_for_a_request_that_takes_long(settings
 
 
 def test_a_request_that_failed_is_expected_no_more(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writers, "GATHERING", 10 * PATIENCE)
+    monkeypatch.setattr(queued_writer, "GATHERING", 10 * PATIENCE)
 
     with running(settings, database(settings)) as writer:
         with pytest.raises(ValueError, match="nothing to record"), writer.expecting():
@@ -251,6 +251,27 @@ def test_what_the_database_refuses_is_set_aside_and_stops_nothing(embedded: Sett
         eventually(embedded, [entries[0].id, entries[2].id, last.id])
 
     assert entries[1].id in (left.folder / "lines.damaged").read_text()
+
+
+def test_an_entry_that_a_working_database_takes_the_second_time_is_not_refused(embedded: Settings) -> None:
+    failures = iter([True, True])
+
+    class Failing(Trouble):
+        def store(self, entries: Sequence[Entry], *, again: bool = False) -> None:
+            if next(failures, False):  # all of them, and then the first of them alone
+                raise ConnectionError("canary: the connection ended")
+            super().store(entries, again=again)
+
+    entries = [decided(embedded) for _ in range(3)]
+    left = Journal(embedded.data_dir, keys(embedded))
+    for entry in entries:
+        left.append(entry)
+    left.close()
+
+    with running(embedded, Failing(embedded)):
+        eventually(embedded, [entry.id for entry in entries])
+
+    assert not (left.folder / "lines.damaged").exists()
 
 
 def test_a_database_that_goes_again_while_a_journal_is_stored_leaves_the_journal(embedded: Settings) -> None:
