@@ -175,6 +175,12 @@ def test_one_module_reads_the_network_and_the_command_line_fires() -> None:
     assert [path for client in OTHER_HTTP_CLIENTS for path in users(client)] == []
 
 
+def test_the_database_stays_in_the_store_and_with_the_tokens_that_were_used() -> None:
+    tokens = ("cds_service/security/sql_replays.py", "cds_service/web/authentication.py")
+
+    assert users("sqlalchemy", "cds_service/store/", *tokens) == []
+
+
 def test_one_module_knows_the_fhir_models() -> None:
     assert users("fhir", "fhir_mappings/resources.py") == users("fhir_core", "fhir_mappings/resources.py") == []
 

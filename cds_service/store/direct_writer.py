@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cds_service.errors import StoreFailed
+from cds_service.errors import CoverageCdsError
 from cds_service.store.entry import Entry
 from cds_service.store.journal import Journal
 from cds_service.store.remote_database import Late, RemoteDatabase
@@ -30,7 +30,7 @@ class DirectWriter(Writer):
         except Late:
             self._doubt()
             return False
-        except StoreFailed as error:
+        except CoverageCdsError as error:
             self._is_gone(error)
             self._doubt()
             return False

@@ -39,9 +39,9 @@ class OwnStorage:
             else:
                 self._check_tables()
 
-    def writer(self, keys: Keys, journal: Journal, wait: float) -> Writer:
+    def writer(self, keys: Keys, journal: Journal, seconds: float) -> Writer:
         """Return what takes the entries of this process. Raises as ``database``."""
-        return QueuedWriter(self.database(keys), journal, wait)
+        return QueuedWriter(self.database(keys), journal, seconds)
 
     def database(self, keys: Keys) -> Database:
         """Return what stores, for one thread. Raises as ``begin`` where the tables in the data folder are not ready."""

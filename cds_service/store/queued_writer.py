@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cds_service.store.entry import Entry
 from cds_service.store.journal import Journal
@@ -39,6 +41,18 @@ class QueuedWriter(Writer):
     def __init__(self, database: Stores, journal: Journal, wait: float) -> None:
         super().__init__(database, journal, wait)
         self._queue: deque[_Ticket] = deque()
+        self._expected = 0
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Let transactions wait a little for what is going to be put inside."""
+        with self._changed:
+            self._expected += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._expected -= 1
 
     def _commits(self, entry: Entry) -> bool:
         """Whether the database took the entry in time."""

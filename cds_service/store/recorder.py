@@ -28,7 +28,7 @@ class Storage(Protocol):
     def begin(self) -> None:
         """Get the tables ready. Raises UnusableInput for tables of another version, StoreFailed."""
 
-    def writer(self, keys: Keys, journal: Journal, wait: float) -> Writer:
+    def writer(self, keys: Keys, journal: Journal, seconds: float) -> Writer:
         """Return what takes the entries of this process; an entry waits so many seconds. Raises StoreFailed."""
 
     def answers(self) -> bool:

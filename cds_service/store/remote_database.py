@@ -106,7 +106,7 @@ class RemoteDatabase:
             self._idle.pop().close()
 
     def store_at_once(self, entry: Entry, seconds: float) -> None:
-        """Store an entry durably, for any thread, in so many seconds. Raises StoreFailed, Late."""
+        """Store an entry durably, for any thread, in so many seconds. Raises as ``answered``."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -114,7 +114,7 @@ class RemoteDatabase:
         try:
             ask(connection, Ask("store", (entry,)))
             answered(connection)
-        except StoreFailed:
+        except CoverageCdsError:
             connection.close()  # an answer that is late is not to be taken for that of the next entry
             raise
         self._idle.append(connection)

@@ -57,8 +57,10 @@ class StoringProcess:
         """Begin again when the process has ended."""
         if not self.lives():
             log.error("storing process ended")
-            os.close(self._ends)
-            self._fork()
+            try:
+                self._fork()
+            except OSError as error:  # a machine that has no room for it now; until there is, the journal takes all
+                log.error("storing process not begun", exc_info=error)
 
     def lives(self) -> bool:
         """Whether it has not ended."""
@@ -74,9 +76,9 @@ class StoringProcess:
                 raise StoreFailed(ENDED)
             answered(begun)
 
-    def writer(self, _keys: Keys, journal: Journal, wait: float) -> Writer:
+    def writer(self, _keys: Keys, journal: Journal, seconds: float) -> Writer:
         """Return what takes the entries of a worker."""
-        return DirectWriter(RemoteDatabase(self.connect), journal, wait)
+        return DirectWriter(RemoteDatabase(self.connect), journal, seconds)
 
     def answers(self) -> bool:
         """Whether the database answers the process, and the process answers in time."""
@@ -110,10 +112,18 @@ class StoringProcess:
         return ours
 
     def _fork(self) -> None:
-        self._ends, open_while_it_lives = os.pipe()
-        self.pid = os.fork()
-        if self.pid:
+        ends, open_while_it_lives = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(ends)
             os.close(open_while_it_lives)
+            raise
+        if pid:
+            os.close(open_while_it_lives)
+            if self.pid:
+                os.close(self._ends)
+            self._ends, self.pid = ends, pid
             return
         try:
             _keep_only(self._passed.fileno(), open_while_it_lives)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
 from cds_service.errors import Unavailable
@@ -48,7 +48,6 @@ class Writer(ABC):
         self._began: float | None = None
         self._gone = False
         self._closing = False
-        self._expected = 0
         self._next_look = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
@@ -56,16 +55,9 @@ class Writer(ABC):
         """Begin to write."""
         self._thread.start()
 
-    @contextmanager
-    def expecting(self) -> Iterator[None]:
-        """Let transactions wait a little for what is going to be put inside."""
-        with self._changed:
-            self._expected += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._expected -= 1
+    def expecting(self) -> AbstractContextManager[None]:
+        """Let transactions wait a little for what is going to be put inside, if that is of use."""
+        return nullcontext()
 
     def put(self, entry: Entry) -> Literal["database", "journal"]:
         """Return, when the entry is durable, what took it. Raises Unavailable (503)."""

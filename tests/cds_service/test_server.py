@@ -270,14 +270,14 @@ def recorded(url: str, where: str) -> bool:
     return any(name.startswith("records{") and where in name and by for name, by in counts(url).items())
 
 
-def test_when_the_first_process_is_killed_all_others_end(tmp_path: Path) -> None:
+def test_when_the_first_process_is_killed_all_others_end(tmp_path: Path, temporary: Path) -> None:
     with serving(tmp_path, "--workers", "2") as (_, process):
         until(lambda: len(children(process.pid)) == 3)
         others = children(process.pid)
         process.kill()
         until(lambda: not any(runs(pid) for pid in others))
     # nobody was left who could remove it
-    for folder in Path(tempfile.gettempdir()).glob("coverage-cds-*"):
+    for folder in temporary.glob("coverage-cds-*"):
         shutil.rmtree(folder)
 
 

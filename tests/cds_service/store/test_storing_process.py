@@ -234,6 +234,34 @@ def test_one_that_ends_before_the_tables_are_ready_is_waited_for_no_longer(embed
         process.end()
 
 
+def test_tables_that_another_version_has_changed_meanwhile_leave_all_to_the_journal(embedded: Settings) -> None:
+    with running(embedded) as process, writing(process, embedded) as writer:
+        with reading.opened(embedded, writes=True) as connection:
+            connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+        kill(process)
+        process.look()
+
+        assert writer.put(decided(embedded, card())) == "journal"
+        assert writer.put(decided(embedded, card())) == "journal"
+
+
+def test_a_machine_that_has_no_room_for_a_process_is_asked_again(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with running(embedded) as process, writing(process, embedded) as writer:
+        kill(process)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fork", full)
+            process.look()
+            assert not process.lives()
+        process.look()
+
+        until(lambda: writer.put(decided(embedded, card())) == "database")
+
+
 def test_it_says_whether_the_database_answers(embedded: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storing_process, "_PATIENCE", 0.1)
     with running(embedded) as process:
