@@ -137,9 +137,10 @@ class StoringProcess:
 def _keep_only(*files: int) -> None:
     """Close all files but these and those of the log: listening sockets are the parent's, connections its workers'."""
     gc.freeze()  # what owns one of the files is not to close another of the same number
-    streams = {stream.fileno() for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__, sys.stderr) if stream}
-    kept = sorted({*files, *streams, 0, 1, 2})
-    for before, after in pairwise([*kept, os.sysconf("SC_OPEN_MAX")]):
+    kept = {*files, 0, 1, 2}
+    with suppress(OSError):  # what stands in for the log in a test has no file
+        kept.add(sys.stderr.fileno())
+    for before, after in pairwise([*sorted(kept), os.sysconf("SC_OPEN_MAX")]):
         os.closerange(before + 1, after)
 
 
