@@ -225,7 +225,10 @@ UNEXPLAINED = (
 BAD = {
     "an empty file": ("", f"{FILE}:1: the file is empty. Begin with `policy:` and the policy's id."),
     "a comment alone": ("# nothing\n", f"{FILE}:1: the file is empty. Begin with `policy:` and the policy's id."),
-    "nested too deep": ("policy: P1\ntitle: " + "[" * 300_000, f"{FILE}:2: this is nested more than 100 deep."),
+    "nested too deep": (
+        "policy: P1\ntitle: " + "[" * 300_000,
+        f"{FILE}:2: this is nested more than 100 deep. No policy needs that.",
+    ),
     "not YAML": ("policy: [P1\n", f"{FILE}:2: this is not YAML: expected ',' or ']', but got '<stream end>'."),
     "a list": ("- policy\n", f"{FILE}:1: found a list where a mapping is needed. Write `key: value` lines."),
     "an unknown key": (
