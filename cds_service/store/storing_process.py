@@ -57,6 +57,7 @@ class StoringProcess:
         """Begin again when the process has ended."""
         if not self.lives():
             log.error("storing process ended")
+            self._forget()
             try:
                 self._fork()
             except OSError as error:  # a machine that has no room for it now; until there is, the journal takes all
@@ -96,8 +97,7 @@ class StoringProcess:
         if self._begun is not None:
             self._begun.close()
         if wait([self._ends], LAST):
-            with suppress(ChildProcessError):  # gunicorn has been told already
-                os.waitpid(self.pid, 0)
+            self._forget()
         os.close(self._ends)
 
     def connect(self) -> socket.socket:
@@ -110,6 +110,11 @@ class StoringProcess:
                 ours.close()
                 raise
         return ours
+
+    def _forget(self) -> None:
+        """Let the system forget a process that has ended."""
+        with suppress(ChildProcessError):  # gunicorn has been told already
+            os.waitpid(self.pid, 0)
 
     def _fork(self) -> None:
         ends, open_while_it_lives = os.pipe()

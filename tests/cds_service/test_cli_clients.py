@@ -30,7 +30,12 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The addresses that were served; nothing is."""
     addresses: list[list[str]] = []
     monkeypatch.setenv("COVERAGE_CDS_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(server.Server, "run", lambda self: addresses.append(self.cfg.settings["bind"].value))
+
+    def run(of: server.Server) -> None:
+        addresses.append(of.cfg.settings["bind"].value)
+        of.end()
+
+    monkeypatch.setattr(server.Server, "run", run)
     return addresses
 
 
