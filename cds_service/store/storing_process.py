@@ -57,7 +57,7 @@ class StoringProcess:
         """Begin again when the process has ended."""
         if not self.lives():
             log.error("storing process ended")
-            self._forget()
+            self._forget(os.WNOHANG)  # if gunicorn did so already, a worker may have its number by now
             try:
                 self._fork()
             except OSError as error:  # a machine that has no room for it now; until there is, the journal takes all
@@ -97,7 +97,7 @@ class StoringProcess:
         if self._begun is not None:
             self._begun.close()
         if wait([self._ends], LAST):
-            self._forget()
+            self._forget(0)
         os.close(self._ends)
 
     def connect(self) -> socket.socket:
@@ -111,10 +111,10 @@ class StoringProcess:
                 raise
         return ours
 
-    def _forget(self) -> None:
+    def _forget(self, options: int) -> None:
         """Let the system forget a process that has ended."""
-        with suppress(ChildProcessError):  # gunicorn has been told already
-            os.waitpid(self.pid, 0)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, options)
 
     def _fork(self) -> None:
         ends, open_while_it_lives = os.pipe()
