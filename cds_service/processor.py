@@ -59,11 +59,10 @@ class Processor:
         if passed < EVERY:
             return
         busy, ours = _busy(), time.process_time()
-        if ours - self._ours < IDLE * passed:
-            self._looked, self._busy, self._ours = now, busy, ours
-            return
-        # two workers that look at the same time are not to run to the same place
-        wanted = choice(self._now, self._others(busy, ours, passed)) if secrets.randbelow(2) else self._now
+        wanted = self._now
+        # by chance: two workers that look at the same time are not to run to the same place
+        if ours - self._ours >= IDLE * passed and secrets.randbelow(2):
+            wanted = choice(self._now, self._others(busy, ours, passed))
         self._looked, self._busy, self._ours = now, busy, ours
         if wanted != self._now:
             self._keep_to(wanted)

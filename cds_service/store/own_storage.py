@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,7 +24,6 @@ class OwnStorage:
     def __init__(self, settings: Settings) -> None:
         engines.url_of(settings)
         self._settings = settings
-        self._lock = threading.Lock()
         self._upgraded = False
 
     def begin(self) -> None:
@@ -55,10 +53,9 @@ class OwnStorage:
         return engines.answers(self._settings)
 
     def _upgrade(self) -> None:
-        with self._lock:
-            if not self._upgraded:
-                upgrade(self._settings)
-                self._upgraded = True
+        if not self._upgraded:
+            upgrade(self._settings)
+            self._upgraded = True
 
     def _check_tables(self) -> None:
         engine = engines.open_engine(self._settings, writes=False)

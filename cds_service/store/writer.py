@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
@@ -114,11 +114,18 @@ class Writer(ABC):
         self._database.close()
 
     def _store(self, entries: list[Entry], *, again: bool = False) -> bool:
-        """Store entries and return whether they are; nothing that a driver raises may end the thread."""
+        """Store entries and return whether they are."""
+        return self._tried(lambda: self._database.store(entries, again=again))
+
+    def _answers(self) -> bool:
+        return self._tried(self._database.check)
+
+    def _tried(self, what: Callable[[], None]) -> bool:
+        """Do something with the database and return whether it is done; nothing that is raised may end the thread."""
         self._began = time.monotonic()
         try:
-            self._database.store(entries, again=again)
-        except Exception as error:  # whatever a driver raises, the journal takes the entries
+            what()
+        except Exception as error:  # whatever a driver raises, the journal has the entries or takes them
             self._lost(error)
             return False
         finally:
@@ -140,14 +147,8 @@ class Writer(ABC):
         self._next_look = time.monotonic() + AGAIN
         if not self._gone and not self._is_waiting():
             return
-        self._began = time.monotonic()
-        try:
-            self._database.check()
-        except Exception as error:  # as above
-            self._lost(error)
+        if not self._answers():
             return
-        finally:
-            self._began = None
         if self._gone:
             self._gone = False
             log.warning("database back")
@@ -183,12 +184,4 @@ class Writer(ABC):
             log.error("entry refused", entry=entry.id)
             self._journal.set_aside(entry)
         self._gone = False
-        return True
-
-    def _answers(self) -> bool:
-        try:
-            self._database.check()
-        except Exception as error:  # as above
-            self._lost(error)
-            return False
         return True

@@ -41,16 +41,22 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[StoringProcess]:
+def started(settings: Settings) -> Iterator[StoringProcess]:
     process = StoringProcess(settings)
     process.start()
     try:
-        process.begin()
         yield process
     finally:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGCONT)
         process.end()
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[StoringProcess]:
+    with started(settings) as process:
+        process.begin()
+        yield process
 
 
 @contextmanager
@@ -202,36 +208,22 @@ def test_what_the_database_refuses_of_one_request_is_not_the_problem_of_the_othe
 def test_tables_of_another_version_stop_the_start(embedded: Settings) -> None:
     with reading.opened(embedded, writes=True) as connection:
         connection.exec_driver_sql("update alembic_version set version_num = '9999'")
-    process = StoringProcess(embedded)
-    process.start()
-    try:
-        with pytest.raises(UnusableInput, match="later coverage-cds"):
-            Recorder(embedded, process).prepare()
-    finally:
-        process.end()
+    with started(embedded) as process, pytest.raises(UnusableInput, match="later coverage-cds"):
+        Recorder(embedded, process).prepare()
 
 
 def test_a_url_that_names_no_database_stops_the_start(tmp_path: Path) -> None:
     settings = Settings.load(data_dir=tmp_path, record_keys=KEY, database_url="mysql://user@host/name")
-    process = StoringProcess(settings)
-    process.start()
-    try:
-        with pytest.raises(SettingsError, match="DATABASE_URL"):
-            Recorder(settings, process).prepare()
-    finally:
-        process.end()
+    with started(settings) as process, pytest.raises(SettingsError, match="DATABASE_URL"):
+        Recorder(settings, process).prepare()
 
 
 def test_one_that_ends_before_the_tables_are_ready_is_waited_for_no_longer(embedded: Settings) -> None:
-    process = StoringProcess(embedded)
-    process.start()
-    os.kill(process.pid, signal.SIGKILL)
-    try:
+    with started(embedded) as process:
+        os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(StoreFailed):
             process.begin()
         Recorder(embedded, process).prepare()  # which goes on, as with any database that does not answer
-    finally:
-        process.end()
 
 
 def test_tables_that_another_version_has_changed_meanwhile_leave_all_to_the_journal(embedded: Settings) -> None:
