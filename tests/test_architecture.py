@@ -176,9 +176,10 @@ def test_one_module_reads_the_network_and_the_command_line_fires() -> None:
 
 
 def test_the_database_stays_in_the_store_and_with_the_tokens_that_were_used() -> None:
-    tokens = ("cds_service/security/sql_replays.py", "cds_service/web/authentication.py")
+    files = ("cds_service/security/file_replays.py", "cds_service/web/authentication.py")
 
-    assert users("sqlalchemy", "cds_service/store/", *tokens) == []
+    assert users("sqlalchemy", "cds_service/store/", "cds_service/security/sql_replays.py") == []
+    assert users("sqlite3", "cds_service/store/", *files) == []
 
 
 def test_one_module_knows_the_fhir_models() -> None:

@@ -1,12 +1,11 @@
-"""Remembering in a database which tokens were used."""
+"""Remembering in the database that machines share which tokens were used."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from sqlalchemy import Engine, delete, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, delete
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from cds_service.errors import Unavailable
@@ -15,20 +14,19 @@ from cds_service.store.tables import token_ids
 
 
 class SqlReplays:
-    """Remembers in a database, SQLite or PostgreSQL: the row's key is taken by whoever is first."""
+    """Remembers in PostgreSQL: the row's key is taken by whoever is first."""
 
     def __init__(self, engine: Engine, now: Now) -> None:
         self._engine, self._now = engine, now
-        self._insert: Any = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert
         self._swept = float("-inf")
 
     def accept(self, issuer: str, jti: str, until: float) -> bool:
         """Whether the token is new to everybody who uses the database."""
         row = {"issuer": issuer, "jti_hash": hashed(jti), "expires": math.ceil(until)}
-        insert = self._insert(token_ids).values(row).on_conflict_do_nothing().returning(token_ids.c.issuer)
+        use = insert(token_ids).values(row).on_conflict_do_nothing().returning(token_ids.c.issuer)
         try:
             with self._engine.begin() as connection:
-                is_new = connection.execute(insert).first() is not None
+                is_new = connection.execute(use).first() is not None
             self._sweep()
         except SQLAlchemyError:
             raise Unavailable("The service cannot check tokens now; please try again later.") from None
@@ -40,16 +38,3 @@ class SqlReplays:
             self._swept = now
             with self._engine.begin() as connection:
                 connection.execute(delete(token_ids).where(token_ids.c.expires < now - GRACE))
-
-
-def prepared(engine: Engine) -> Engine:
-    """Return the engine of a SQLite file that only holds token ids, with its table; ready to be used after a fork."""
-    event.listen(engine, "connect", _quick)
-    token_ids.create(engine, checkfirst=True)
-    engine.dispose()
-    return engine
-
-
-def _quick(connection: Any, _: object) -> None:
-    # a killed process loses nothing; a power cut may, and a restart takes about as long as a token lives
-    connection.execute("PRAGMA synchronous=NORMAL").close()

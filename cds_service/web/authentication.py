@@ -7,6 +7,7 @@ same 401 without a body; the reason is in the log. Preflight requests carry no t
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from cds_service import logs
 from cds_service.errors import SettingsError
 from cds_service.fhir_connections import Connections
 from cds_service.security.clients import Client
+from cds_service.security.file_replays import FileReplays
 from cds_service.security.keys import FileKeys, KeySource, UrlKeys, fetching
 from cds_service.security.outbound import NOBODY, is_loopback
 from cds_service.security.replays import EveryReplays, PatientReplays, Replays
@@ -130,18 +132,17 @@ def _keys(client: Client, connections: Connections) -> KeySource:
 
 def replays_of(settings: Settings, now: Callable[[], float] = time.time) -> Replays:
     """Return what remembers which tokens were used. Raises SettingsError when they cannot be remembered."""
-    # imported here: without clients a worker needs no database
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from cds_service.security.sql_replays import SqlReplays, prepared
+    path = (settings.data_dir / TOKEN_IDS).resolve()
+    try:
+        local = FileReplays(path, now)
+    except (OSError, sqlite3.Error) as error:
+        raise SettingsError(f"{path}: used tokens cannot be remembered there ({type(error).__name__}).") from None
+    if settings.database_url is None:
+        return local
+    # imported here: without a database that machines share a worker needs none of this
+    from cds_service.security.sql_replays import SqlReplays
     from cds_service.store.engine import open_engine
 
-    path = (settings.data_dir / TOKEN_IDS).resolve()
-    here = Settings.load(data_dir=settings.data_dir, database_url=f"sqlite:///{path}")
-    try:
-        local = SqlReplays(prepared(open_engine(here, writes=True)), now)
-    except (OSError, SQLAlchemyError) as error:
-        raise SettingsError(f"{path}: used tokens cannot be remembered there ({type(error).__name__}).") from None
     database = open_engine(settings, writes=True, pool_size=_CONNECTIONS)
     if database.dialect.name == "sqlite":
         return local

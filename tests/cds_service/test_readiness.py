@@ -11,7 +11,7 @@ import pytest
 from cds_service.draining import Draining
 from cds_service.security.clients import Client
 from cds_service.security.keys import Key
-from cds_service.security.sql_replays import SqlReplays
+from cds_service.security.replays import Replays
 from cds_service.security.tokens import Trusted, Verifier
 from cds_service.settings import Settings
 from cds_service.store.journal import FOLDER
@@ -55,7 +55,7 @@ def recorder(settings: Settings) -> Iterator[Recorder]:
     made.close()
 
 
-def judge(sources: list[Source], replays: SqlReplays) -> Verifier:
+def judge(sources: list[Source], replays: Replays) -> Verifier:
     return Verifier(
         [Trusted(Client(f"c{n}", f"https://ehr-{n}.example.org", Path()), source) for n, source in enumerate(sources)],
         replays,
@@ -86,7 +86,7 @@ class TestKeys:
 
     @pytest.fixture
     def readiness(self, recorder: Recorder, sources: list[Source], clock: Clock) -> Readiness:
-        unused: SqlReplays = None  # type: ignore[assignment]  # no token is judged here
+        unused: Replays = None  # type: ignore[assignment]  # no token is judged here
         return Readiness(recorder, Draining(), judge(sources, unused), clock)
 
     def test_those_of_every_client_are_waited_for(self, readiness: Readiness, sources: list[Source]) -> None:

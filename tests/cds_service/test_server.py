@@ -23,6 +23,7 @@ import requests
 from cds_service.bundle_request import request_from
 from cds_service.processor import can_be_kept
 from tests import prometheus
+from tests.cds_service.security.signing import jwks
 from tests.faults import SERVICE
 from tests.overload import full
 from tests.serving import ROOT, serving
@@ -243,11 +244,15 @@ def test_a_request_in_work_is_answered_before_the_end(tmp_path: Path) -> None:
 
 
 def test_what_a_worker_does_not_need_it_does_not_load(tmp_path: Path) -> None:
+    clients = tmp_path / "clients.yaml"
+    clients.write_text("clients: [{name: EHR, issuer: https://ehr.example.org, keys: keys.json}]", encoding="utf-8")
+    (tmp_path / "keys.json").write_bytes(jwks())
     look = (
         "import sys, pathlib\n"
         "from cds_service.server import Server\n"
         "from cds_service.settings import Settings\n"
-        f"server = Server(Settings.load(data_dir=pathlib.Path({str(tmp_path)!r})), '127.0.0.1', 1, 1)\n"
+        f"folder, clients = pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(clients)!r})\n"
+        "server = Server(Settings.load(data_dir=folder, clients=clients), '127.0.0.1', 1, 1)\n"
         "server.end()\n"
         "sys.exit(' '.join({'sqlalchemy', 'alembic'} & set(sys.modules)) or 0)\n"
     )

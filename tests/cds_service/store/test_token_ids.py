@@ -1,5 +1,9 @@
+"""Used tokens in the file of a machine and in the database that machines share: the same promises of both."""
+
 import multiprocessing
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -7,16 +11,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 
 from cds_service.errors import Unavailable
-from cds_service.security.replays import GRACE, SWEEP, PatientReplays
-from cds_service.security.sql_replays import SqlReplays, prepared
+from cds_service.security.file_replays import FileReplays
+from cds_service.security.replays import GRACE, SWEEP, PatientReplays, Replays
+from cds_service.security.sql_replays import SqlReplays
 from cds_service.settings import Settings
 from cds_service.store import engine as engines
 from cds_service.store.engine import open_engine
 from cds_service.store.migrate import upgrade
-from cds_service.store.tables import token_ids
 from cds_service.web import authentication
 from tests.cds_service.security.replaying import ROUNDS, accepted_of_a_race
 from tests.cds_service.store.conftest import emptied
@@ -27,30 +31,45 @@ PROCESSES = 2
 ISSUER = "https://ehr.example.org"
 
 
+@contextmanager
+def remembering(settings: Settings, now: Callable[[], float] = lambda: NOW) -> Iterator[Replays]:
+    """What remembers tokens where the settings store records: in a file beside them, or in the same PostgreSQL."""
+    if settings.database_url is None:
+        with closing(FileReplays(settings.data_dir / authentication.TOKEN_IDS, now, PATIENCE)) as replays:
+            yield replays
+        return
+    engine = open_engine(settings, writes=True, pool_size=4)
+    yield SqlReplays(engine, now)
+    engine.dispose()
+
+
 @pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    found = open_engine(settings, writes=True, pool_size=4)
-    yield found
-    found.dispose()
+def replays(settings: Settings) -> Iterator[Replays]:
+    with remembering(settings) as found:
+        yield found
 
 
-def kept(engine: Engine) -> int:
+def kept(settings: Settings) -> list[tuple[Any, ...]]:
+    """Return the rows that are there."""
+    if settings.database_url is None:
+        with closing(sqlite3.connect(settings.data_dir / authentication.TOKEN_IDS)) as file:
+            return file.execute("select * from token_ids").fetchall()
+    engine = open_engine(settings, writes=False)
     with engine.connect() as connection:
-        return connection.execute(select(func.count()).select_from(token_ids)).scalar_one()
+        rows = [tuple(row) for row in connection.exec_driver_sql("select * from token_ids")]
+    engine.dispose()
+    return rows
 
 
-def test_of_parallel_copies_exactly_one_is_accepted_in_every_round(engine: Engine, settings: Settings) -> None:
-    other = open_engine(settings, writes=True, pool_size=4)
-    try:
-        accepted = accepted_of_a_race(SqlReplays(engine, lambda: NOW), SqlReplays(other, lambda: NOW))
-    finally:
-        other.dispose()
+def test_of_parallel_copies_exactly_one_is_accepted_in_every_round(settings: Settings) -> None:
+    with remembering(settings) as one, remembering(settings) as other:
+        accepted = accepted_of_a_race(one, other)
 
     assert accepted == [1] * ROUNDS
-    assert kept(engine) == ROUNDS
+    assert len(kept(settings)) == ROUNDS
 
 
-def test_of_copies_in_several_processes_exactly_one_is_accepted(engine: Engine, settings: Settings) -> None:
+def test_of_copies_in_several_processes_exactly_one_is_accepted(settings: Settings) -> None:
     spawn = multiprocessing.get_context("spawn")
     start, found = spawn.Barrier(PROCESSES), spawn.SimpleQueue()
     processes = [spawn.Process(target=_try_all, args=(settings, start, found)) for _ in range(PROCESSES)]
@@ -61,16 +80,13 @@ def test_of_copies_in_several_processes_exactly_one_is_accepted(engine: Engine, 
 
     assert [process.exitcode for process in processes] == [0] * PROCESSES
     assert sum(found.get() for _ in processes) == ROUNDS
-    assert kept(engine) == ROUNDS
+    assert len(kept(settings)) == ROUNDS
 
 
 def _try_all(settings: Settings, start: Barrier, found: "multiprocessing.SimpleQueue[int]") -> None:
-    engines.BUSY = PATIENCE
-    engine = open_engine(settings, writes=True)
-    replays = SqlReplays(engine, lambda: NOW)
-    start.wait(PATIENCE)
-    found.put(sum(replays.accept(ISSUER, f"round {number}", NOW + 300) for number in range(ROUNDS)))
-    engine.dispose()
+    with remembering(settings) as replays:
+        start.wait(PATIENCE)
+        found.put(sum(replays.accept(ISSUER, f"round {number}", NOW + 300) for number in range(ROUNDS)))
 
 
 @pytest.fixture
@@ -104,48 +120,73 @@ def test_machines_that_share_a_database_accept_a_token_once_between_them(postgre
     ] * 5
 
 
-def test_an_id_is_of_its_issuer_whatever_is_in_it(engine: Engine) -> None:
-    replays = SqlReplays(engine, lambda: NOW)
+def test_an_id_is_of_its_issuer_whatever_is_in_it(replays: Replays) -> None:
     tokens = [("a", "1"), ("b", "1"), ("a", "1"), ("a", "'; drop table token_ids; --"), ("a", "x" * 1024), ("a", "\0é")]
 
     assert [replays.accept(issuer, jti, NOW + 300) for issuer, jti in tokens] == [True, True, False, True, True, True]
 
 
-def test_only_a_hash_of_the_id_is_kept(engine: Engine) -> None:
-    SqlReplays(engine, lambda: NOW).accept(ISSUER, "canary", NOW + 300.5)
+def test_only_a_hash_of_the_id_is_kept(replays: Replays, settings: Settings) -> None:
+    replays.accept(ISSUER, "canary", NOW + 300.5)
 
-    with engine.connect() as connection:
-        [row] = connection.execute(select(token_ids))
-    assert row.expires == NOW + 301
-    assert len(row.jti_hash) == 64
-    assert "canary" not in str(row)
+    [(issuer, jti_hash, expires)] = kept(settings)
+    assert (issuer, expires) == (ISSUER, NOW + 301)
+    assert len(jti_hash) == 64
+    assert "canary" not in jti_hash
 
 
-def test_tokens_that_have_expired_are_forgotten_after_a_while(engine: Engine) -> None:
+def test_tokens_that_have_expired_are_forgotten_after_a_while(settings: Settings) -> None:
     times = [NOW]
-    replays = SqlReplays(engine, lambda: times[-1])
-    replays.accept(ISSUER, "old", NOW + 10)
-    replays.accept(ISSUER, "long", NOW + 10_000)
-    times.append(NOW + SWEEP - 1)
-    replays.accept(ISSUER, "next", NOW + 10_000)
+    with remembering(settings, lambda: times[-1]) as replays:
+        replays.accept(ISSUER, "old", NOW + 10)
+        replays.accept(ISSUER, "long", NOW + 10_000)
+        times.append(NOW + SWEEP - 1)
+        replays.accept(ISSUER, "next", NOW + 10_000)
 
-    assert kept(engine) == 3
-    times.append(NOW + SWEEP + GRACE)
-    replays.accept(ISSUER, "last", NOW + 10_000)
-    assert kept(engine) == 3
-    assert not replays.accept(ISSUER, "long", NOW + 10_000)
+        assert len(kept(settings)) == 3
+        times.append(NOW + SWEEP + GRACE)
+        replays.accept(ISSUER, "last", NOW + 10_000)
+        assert len(kept(settings)) == 3
+        assert not replays.accept(ISSUER, "long", NOW + 10_000)
 
 
-def test_without_the_table_nothing_can_be_known(tmp_path: Path) -> None:
-    engine = open_engine(Settings.load(data_dir=tmp_path), writes=True)
+def test_a_database_without_the_table_cannot_say_anything(postgres_url: str, tmp_path: Path) -> None:
+    engine = open_engine(Settings.load(data_dir=tmp_path, database_url=emptied(postgres_url)), writes=True)
 
     with pytest.raises(Unavailable):
         SqlReplays(engine, lambda: NOW).accept(ISSUER, "1", NOW)
     engine.dispose()
 
 
-def test_a_file_of_its_own_is_made_and_kept(tmp_path: Path) -> None:
-    for expected in (True, False):
-        engine = prepared(open_engine(Settings.load(data_dir=tmp_path), writes=True))
-        assert SqlReplays(engine, lambda: NOW).accept(ISSUER, "1", NOW + 300) is expected
-        engine.dispose()
+class TestFile:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return tmp_path / "data" / authentication.TOKEN_IDS
+
+    def test_a_restart_forgets_nothing(self, path: Path) -> None:
+        for expected in (True, False):
+            with closing(FileReplays(path, lambda: NOW)) as replays:
+                assert replays.accept(ISSUER, "1", NOW + 300) is expected
+
+    def test_it_is_for_the_service_alone(self, path: Path) -> None:
+        with closing(FileReplays(path, lambda: NOW)) as replays:
+            replays.accept(ISSUER, "1", NOW + 300)
+
+            assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+    def test_while_it_is_locked_nothing_can_be_known_and_afterwards_all_goes_on(self, path: Path) -> None:
+        with closing(FileReplays(path, lambda: NOW, busy=0.01)) as replays, closing(sqlite3.connect(path)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Unavailable):
+                replays.accept(ISSUER, "1", NOW + 300)
+            other.rollback()
+
+            assert replays.accept(ISSUER, "1", NOW + 300)
+
+    def test_while_it_cannot_be_opened_nothing_can_be_known(self, path: Path) -> None:
+        replays = FileReplays(path, lambda: NOW)
+        path.unlink()
+        path.mkdir()
+
+        with pytest.raises(Unavailable):
+            replays.accept(ISSUER, "1", NOW + 300)

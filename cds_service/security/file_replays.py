@@ -1,0 +1,90 @@
+"""Remembering in a file of this machine which tokens were used: its workers share it, and a restart forgets none.
+
+Written with the driver alone: every request with a token waits for this, and a general layer takes four times as long.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections import deque
+from pathlib import Path
+
+from cds_service.errors import Unavailable
+from cds_service.security.replays import GRACE, SWEEP, Now, hashed
+from cds_service.store.folders import make_file
+
+BUSY = 2.0
+"""Seconds for which a request waits for those of other workers."""
+
+_PREPARE = (
+    "PRAGMA journal_mode=WAL",
+    # a killed process loses nothing; a power cut may, and a restart takes about as long as a token lives
+    "PRAGMA synchronous=NORMAL",
+    """CREATE TABLE IF NOT EXISTS token_ids (
+        issuer VARCHAR(255) NOT NULL, jti_hash VARCHAR(64) NOT NULL, expires BIGINT NOT NULL,
+        PRIMARY KEY (issuer, jti_hash)
+    )""",
+    "CREATE INDEX IF NOT EXISTS token_ids_expires ON token_ids (expires)",
+)
+_USE = "INSERT INTO token_ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_FORGET = "DELETE FROM token_ids WHERE expires < ?"
+
+
+class FileReplays:
+    """Remembers in a SQLite file: the row's key is taken by whoever is first. Raises OSError, sqlite3.Error."""
+
+    def __init__(self, path: Path, now: Now, busy: float = BUSY) -> None:
+        self._path, self._now, self._busy = path, now, busy
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._swept = float("-inf")
+        make_file(path)
+        # closed again: a connection does not survive the fork of a worker
+        self._connected().close()
+
+    def accept(self, issuer: str, jti: str, until: float) -> bool:
+        """Whether the token is new to all who share the file. Raises Unavailable."""
+        connection = self._taken()
+        try:
+            is_new = connection.execute(_USE, (issuer, hashed(jti), math.ceil(until))).rowcount == 1
+            self._sweep(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise _unavailable() from None
+        self._idle.append(connection)
+        return is_new
+
+    def close(self) -> None:
+        """Let go of the file."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _taken(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            try:
+                return self._connected()
+            except sqlite3.Error:
+                raise _unavailable() from None
+
+    def _connected(self) -> sqlite3.Connection:
+        # each is used by one thread at a time, but not always by the same
+        connection = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None, check_same_thread=False)
+        try:
+            for statement in _PREPARE:
+                connection.execute(statement)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _sweep(self, connection: sqlite3.Connection) -> None:
+        now = self._now()
+        if now - self._swept > SWEEP:
+            self._swept = now
+            connection.execute(_FORGET, (now - GRACE,))
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("The service cannot check tokens now; please try again later.")
