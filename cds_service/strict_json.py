@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections import deque
 from typing import Any
 
 import orjson
@@ -64,10 +65,27 @@ _ROOM = _deepest_written() - MAX_DEPTH
 
 def _written(value: object) -> bytes | None:
     """Return a value as JSON again, in some brackets; None when it is nested more than the permitted levels deep."""
+    innermost, brackets = _taken()
+    innermost[0] = value
     try:
-        return orjson.dumps(_within(value, _ROOM))
+        return orjson.dumps(brackets)
     except orjson.JSONEncodeError:
         return None
+    finally:
+        innermost[0] = None
+        _idle.append((innermost, brackets))
+
+
+_idle: deque[tuple[list[object], object]] = deque()
+"""Brackets that nobody uses just now, as many as were ever used at the same time: to make them takes a while."""
+
+
+def _taken() -> tuple[list[object], object]:
+    try:
+        return _idle.pop()
+    except IndexError:
+        innermost: list[object] = [None]
+        return innermost, _within(innermost, _ROOM - 1)
 
 
 def _may_repeat_keys(text: bytes, written: bytes) -> bool:

@@ -53,7 +53,7 @@ def canonical(value: object) -> str:
 
 def moment(when: datetime) -> str:
     """Return a time as it is stored."""
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return when.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def decision_entry(
