@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
 
 def entries(bundle: Mapping[str, Any]) -> Sequence[object]:
@@ -14,12 +14,34 @@ def entries(bundle: Mapping[str, Any]) -> Sequence[object]:
     return found if isinstance(found, list) else (found,)
 
 
-def resources(bundle: Mapping[str, Any], depth: int = 1) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
-    """Yield every entry's number (from 1) and resource; None for an entry that holds no readable resource.
+Numbered = Sequence[tuple[int, Mapping[str, Any] | None]]
+"""The number of each entry (from 1) and its resource, None when it holds none that can be read."""
 
-    A Bundle inside the Bundle is opened to the given depth, its resources under the number of its entry.
-    """
-    for number, entry in enumerate(entries(bundle), 1):
+
+class Held(NamedTuple):
+    """What a Bundle holds, and the types of it."""
+
+    resources: Numbered
+    kinds: Set[str]
+
+
+def held(bundle: Mapping[str, Any]) -> Held:
+    """Return what a Bundle holds; a Bundle inside it is opened, its resources under the number of its entry."""
+    inside: Any = entries(bundle)
+    try:
+        found = [entry["resource"] for entry in inside]
+        kinds = {resource["resourceType"] for resource in found}
+        is_usual = "Bundle" not in kinds and all(isinstance(kind, str) for kind in kinds)
+    except (KeyError, TypeError):  # something else stands there than objects and texts
+        is_usual = False
+    if is_usual:
+        return Held(list(enumerate(found, 1)), kinds)
+    opened = list(_opened(inside, 1))
+    return Held(opened, {resource["resourceType"] for _, resource in opened if resource is not None})
+
+
+def _opened(inside: Sequence[object], depth: int) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
+    for number, entry in enumerate(inside, 1):
         resource: Any = entry.get("resource") if isinstance(entry, dict) else None
         kind = resource.get("resourceType") if isinstance(resource, dict) else None
         if not isinstance(kind, str):
@@ -27,7 +49,7 @@ def resources(bundle: Mapping[str, Any], depth: int = 1) -> Iterator[tuple[int, 
         elif kind != "Bundle":
             yield number, resource
         elif depth:
-            yield from ((number, inner) for _, inner in resources(resource, depth - 1))
+            yield from ((number, inner) for _, inner in _opened(entries(resource), depth - 1))
         else:
             yield number, None
 

@@ -189,7 +189,7 @@ class FhirReader:
         raise CouldNotRetrieve(f"the search has more than {MAX_PAGES} pages, of which the rest was not read")
 
     def _take(self, page: Mapping[str, Any], into: Fetched) -> None:
-        for _, resource in bundles.resources(page):
+        for _, resource in bundles.held(page).resources:
             self._visit.allowance.take("records")
             if resource is None:
                 into.problem = "a part of the FHIR server's answer could not be read"

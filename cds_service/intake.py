@@ -88,9 +88,9 @@ class Intake:
         return Taken(frozenset({kind} if self.add(value, name, path) else ()))
 
     def _take_bundle(self, bundle: Resource, name: str, path: str) -> Taken:
-        held = list(bundles.resources(bundle))
+        held, kinds = bundles.held(bundle)
         links = NO_LINKS
-        if "Patient" in {resource["resourceType"] for _, resource in held if resource is not None}:
+        if "Patient" in kinds:
             # first, so that the others can be compared with the Patient wherever in the Bundle that stands
             links, identifiers = same_patient.patients_of(bundles.entries(bundle), self._person, name, path)
             self._know(identifiers)

@@ -115,13 +115,11 @@ def whose(resource: Mapping[str, Any], person: Person, links: Mapping[str, str] 
 
 def is_plainly_about(resource: Mapping[str, Any], reference: str) -> bool:
     """Whether a resource names its subject just as ``Person.reference`` does, and nobody else: most of a chart do."""
-    subject = resource.get("subject")
-    return (
-        isinstance(subject, dict)
-        and subject.get("reference") == reference
-        and _ALSO_NAMING.isdisjoint(resource)
-        and resource.get("resourceType") != "Patient"
-    )
+    try:
+        named = resource["subject"]["reference"]
+    except (KeyError, TypeError):  # it says nothing of the kind, or not as FHIR does
+        return False
+    return named == reference and _ALSO_NAMING.isdisjoint(resource) and resource.get("resourceType") != "Patient"
 
 
 def known_as(patient: Mapping[str, Any]) -> frozenset[Identifier]:

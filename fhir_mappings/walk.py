@@ -60,9 +60,9 @@ class Found:
             planned = (replace(s, phase="planned") if s.phase == "current" else s for s in reading.statements)
             self._keep(replace(reading, statements=tuple(planned)))
 
-    def add(self, resource: Resource, reading: Reading | None) -> None:
+    def add(self, resource: Resource, reading: Reading) -> None:
         """Keep what a resource of the chart yields."""
-        if reading is not None and self.is_new(resource):
+        if self.is_new(resource):
             self._keep(reading)
 
     def _keep(self, reading: Reading) -> None:
@@ -77,7 +77,9 @@ def walk(chart: Chart, lookup: Lookup) -> Found:
         found.add_draft(order, lookup)
     for kind, read in READERS.items():
         for resource in chart.of_type(kind):
-            found.add(resource, read(resource, lookup))
+            reading = read(resource, lookup)
+            if reading is not None:
+                found.add(resource, reading)
     return found
 
 
