@@ -8,20 +8,17 @@ from __future__ import annotations
 import argparse
 import functools
 import gc
-import io
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from benchmarks import bodies
+from benchmarks import bodies, in_process
 from benchmarks.floor import app as floor
-from benchmarks.servers import PATH
 
 STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("read the body", ("cds_service.web.json_http:text",)),
@@ -80,8 +77,8 @@ def measure(kind: bodies.Kind, requests: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, _application(folder) as (app, clock):
         bodies_sent = kind.requests()
         for _ in range(20):
-            _call(app, next(bodies_sent))
-            _call(floor, next(bodies_sent))
+            in_process.call(app, next(bodies_sent))
+            in_process.call(floor, next(bodies_sent))
         gc.collect()
         gc.freeze()
         found: dict[str, list[float]] = {name: [] for name in (*(name for name, _ in STAGES), REST, FLOOR)}
@@ -89,12 +86,12 @@ def measure(kind: bodies.Kind, requests: int) -> dict[str, float]:
             clock.spent.clear()
             body = next(bodies_sent)
             began = time.thread_time()
-            _call(app, body)
+            in_process.call(app, body)
             found[REST].append(time.thread_time() - began - sum(clock.spent.values()))
             for name, _ in STAGES:
                 found[name].append(clock.spent.get(name, 0.0))
             began = time.thread_time()
-            _call(floor, body)
+            in_process.call(floor, body)
             found[FLOOR].append(time.thread_time() - began)
         gc.unfreeze()
     # the lowest decile: what else the machine does only ever adds time
@@ -108,9 +105,6 @@ def total(found: Mapping[str, float]) -> float:
 
 @contextmanager
 def _application(folder: str) -> Iterator[tuple[Any, Clock]]:
-    from cds_service import create_app
-    from cds_service.settings import Settings
-
     clock = Clock()
     kept = []
     for stage, places in STAGES:
@@ -119,10 +113,8 @@ def _application(folder: str) -> Iterator[tuple[Any, Clock]]:
             kept.append((holder, name, getattr(holder, name)))
             setattr(holder, name, clock.timed(stage, getattr(holder, name)))
     try:
-        app = create_app(Settings.load(data_dir=Path(folder), log_level="WARNING"))
-        app.extensions["recorder"].prepare()
-        yield app, clock
-        app.extensions["recorder"].close()
+        with in_process.application(folder) as app:
+            yield app, clock
     finally:
         for holder, name, function in kept:
             setattr(holder, name, function)
@@ -132,29 +124,6 @@ def _holder(place: str) -> tuple[Any, str]:
     module, _, path = place.partition(":")
     *holders, name = path.split(".")
     return functools.reduce(getattr, holders, import_module(module)), name
-
-
-def _call(app: Callable[..., Iterable[bytes]], body: bytes) -> None:
-    environ = {
-        "REQUEST_METHOD": "POST",
-        "PATH_INFO": PATH,
-        "SCRIPT_NAME": "",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "127.0.0.1",
-        "CONTENT_TYPE": "application/json",
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": io.StringIO(),
-    }
-    b"".join(app(environ, _started))
-
-
-def _started(status: str, headers: object, error: object = None) -> None:
-    assert status.startswith("200"), (status, headers, error)
 
 
 def main() -> None:

@@ -55,8 +55,9 @@ def triage(request: HookRequest, reader: Reader | None) -> Triage:
                 continue
             order = orders.read(resource, {**lookup, order.medication: medication})
         if isinstance(order, Order):
-            odd = () if request.named_orders else _oddities(resource)
-            known.append(replace(order, notices=(*order.notices, *odd, *request.notices)))
+            odd = () if request.named_orders else tuple(_oddities(resource))
+            added = (*odd, *request.notices)
+            known.append(replace(order, notices=(*order.notices, *added)) if added else order)
     return Triage(tuple(known), tuple(unread))
 
 
