@@ -46,8 +46,9 @@ class FileReplays:
         """Whether the token is new to all who share the file. Raises Unavailable."""
         connection = self._taken()
         try:
-            is_new = connection.execute(_USE, (issuer, hashed(jti), math.ceil(until))).rowcount == 1
+            # first: when this fails, the token has not been used, and may be sent again
             self._sweep(connection)
+            is_new = connection.execute(_USE, (issuer, hashed(jti), math.ceil(until))).rowcount == 1
         except sqlite3.Error:
             connection.close()
             raise _unavailable() from None

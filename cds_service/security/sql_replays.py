@@ -25,9 +25,10 @@ class SqlReplays:
         row = {"issuer": issuer, "jti_hash": hashed(jti), "expires": math.ceil(until)}
         use = insert(token_ids).values(row).on_conflict_do_nothing().returning(token_ids.c.issuer)
         try:
+            # first: when this fails, the token has not been used, and may be sent again
+            self._sweep()
             with self._engine.begin() as connection:
                 is_new = connection.execute(use).first() is not None
-            self._sweep()
         except SQLAlchemyError:
             raise Unavailable("The service cannot check tokens now; please try again later.") from None
         return is_new

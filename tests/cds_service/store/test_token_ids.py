@@ -15,12 +15,13 @@ from sqlalchemy import Engine
 
 from cds_service.errors import Unavailable
 from cds_service.security.file_replays import FileReplays
-from cds_service.security.replays import GRACE, SWEEP, PatientReplays, Replays
+from cds_service.security.replays import GRACE, SWEEP, PatientReplays, Replays, hashed
 from cds_service.security.sql_replays import SqlReplays
 from cds_service.settings import Settings
 from cds_service.store import engine as engines
 from cds_service.store.engine import open_engine
 from cds_service.store.migrate import upgrade
+from cds_service.store.tables import token_ids
 from cds_service.web import authentication
 from tests.cds_service.security.replaying import ROUNDS, accepted_of_a_race
 from tests.cds_service.store.conftest import emptied
@@ -158,6 +159,13 @@ def test_a_database_without_the_table_cannot_say_anything(postgres_url: str, tmp
     engine.dispose()
 
 
+def schema(path: Path) -> list[tuple[Any, ...]]:
+    """Return the columns of the table and its indexes."""
+    with closing(sqlite3.connect(path)) as file:
+        tables = ("table_info('token_ids')", "index_list('token_ids')", "index_info('token_ids_expires')")
+        return [row for table in tables for row in file.execute(f"select * from pragma_{table}")]  # noqa: S608 - ours
+
+
 class TestFile:
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
@@ -167,6 +175,21 @@ class TestFile:
         for expected in (True, False):
             with closing(FileReplays(path, lambda: NOW)) as replays:
                 assert replays.accept(ISSUER, "1", NOW + 300) is expected
+
+    def test_it_has_the_table_of_the_database(self, path: Path) -> None:
+        engine = open_engine(Settings.load(data_dir=path.parent, database_url=f"sqlite:///{path}"), writes=True)
+        token_ids.create(engine)
+        with engine.begin() as connection:
+            connection.execute(token_ids.insert().values(issuer=ISSUER, jti_hash=hashed("1"), expires=NOW + 300))
+        made = schema(path)
+        engine.dispose()
+
+        with closing(FileReplays(path, lambda: NOW)) as replays:
+            assert not replays.accept(ISSUER, "1", NOW + 300)
+            assert replays.accept(ISSUER, "2", NOW + 300)
+        path.unlink()
+        FileReplays(path, lambda: NOW)
+        assert schema(path) == made
 
     def test_it_is_for_the_service_alone(self, path: Path) -> None:
         with closing(FileReplays(path, lambda: NOW)) as replays:
