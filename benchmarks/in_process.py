@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks import bodies
 from benchmarks.servers import PATH
+
+FLOOR = "the floor, all of it"
+"""The row of the bare application; all others are parts of an answer."""
+
+
+def kinds() -> Mapping[str, bodies.Kind]:
+    """Return the kinds of requests of a table, by the names of their columns."""
+    return {
+        "no policy, 3 KB": bodies.irrelevant(),
+        "Lantidra, 28 KB": bodies.lantidra(),
+        "Casgevy, 250 KB": bodies.casgevy(),
+    }
+
+
+def total(found: Mapping[str, float]) -> float:
+    """Return what a whole answer takes."""
+    return sum(took for part, took in found.items() if part != FLOOR)
+
+
+def print_table(heading: str, parts: Iterable[str], found: Mapping[str, Mapping[str, float]]) -> None:
+    """Print what the parts of an answer take, a column for each kind of request, their sum, and the floor."""
+    print(f"| {heading} | {' | '.join(found)} |")
+    print("|---|" + "---|" * len(found))
+    for part in parts:
+        print(f"| {part} | {' | '.join(f'{column.get(part, 0):,.0f}' for column in found.values())} |")
+    print(f"| **all of it** | {' | '.join(f'**{total(column):,.0f}**' for column in found.values())} |")
+    print(f"| {FLOOR} | {' | '.join(f'{column[FLOOR]:,.0f}' for column in found.values())} |")
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from benchmarks.floor import app as floor
 ROOT = Path(__file__).parents[1]
 OURS = ("cds_service", "fhir_mappings")
 LIBRARIES = "Flask and other libraries"
-FLOOR = "the floor, all of it"
 WARM = 12
 """Requests before the first that counts: names of tests and drugs are then known, as they are in a service."""
 
@@ -35,13 +34,8 @@ def measure(kind: bodies.Kind, requests: int = 3) -> dict[str, float]:
         found = Counter[str]()
         for code, times in _instructions(app, [next(sent) for _ in range(requests)]).items():
             found[_room(code)] += times
-    found[FLOOR] = _instructions(floor, [kind.body()] * requests).total()
+    found[in_process.FLOOR] = _instructions(floor, [kind.body()] * requests).total()
     return {room: times / requests for room, times in found.items()}
-
-
-def total(found: dict[str, float]) -> float:
-    """Return the instructions of a whole answer."""
-    return sum(times for room, times in found.items() if room != FLOOR)
 
 
 def _instructions(app: Callable[..., Any], sent: list[bytes]) -> Counter[CodeType]:
@@ -81,19 +75,9 @@ def _room(code: CodeType) -> str:
 def main() -> None:
     """Print a table: a column for each kind of request."""
     argparse.ArgumentParser(prog="python -m benchmarks.instructions", description=__doc__).parse_args()
-    kinds = {
-        "no policy, 3 KB": bodies.irrelevant(),
-        "Lantidra, 28 KB": bodies.lantidra(),
-        "Casgevy, 250 KB": bodies.casgevy(),
-    }
-    found = {name: measure(kind) for name, kind in kinds.items()}
-    rooms = sorted({room for counts in found.values() for room in counts} - {FLOOR})
-    print(f"| instructions of the interpreter | {' | '.join(kinds)} |")
-    print("|---|" + "---|" * len(kinds))
-    for room in rooms:
-        print(f"| {room} | {' | '.join(f'{found[kind].get(room, 0):,.0f}' for kind in kinds)} |")
-    print(f"| **all of it** | {' | '.join(f'**{total(found[kind]):,.0f}**' for kind in kinds)} |")
-    print(f"| {FLOOR} | {' | '.join(f'{found[kind][FLOOR]:,.0f}' for kind in kinds)} |")
+    found = {name: measure(kind) for name, kind in in_process.kinds().items()}
+    rooms = sorted({room for counts in found.values() for room in counts} - {in_process.FLOOR})
+    in_process.print_table("instructions of the interpreter", rooms, found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -41,7 +41,6 @@ STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("log", ("cds_service.web.request_log:_begin", "cds_service.web.request_log:_log")),
 )
 REST = "Flask and everything else"
-FLOOR = "the floor, all of it"
 
 
 class Clock:
@@ -81,7 +80,7 @@ def measure(kind: bodies.Kind, requests: int) -> dict[str, float]:
             in_process.call(floor, next(bodies_sent))
         gc.collect()
         gc.freeze()
-        found: dict[str, list[float]] = {name: [] for name in (*(name for name, _ in STAGES), REST, FLOOR)}
+        found: dict[str, list[float]] = {name: [] for name in (*(name for name, _ in STAGES), REST, in_process.FLOOR)}
         for _ in range(requests):
             clock.spent.clear()
             body = next(bodies_sent)
@@ -92,15 +91,10 @@ def measure(kind: bodies.Kind, requests: int) -> dict[str, float]:
                 found[name].append(clock.spent.get(name, 0.0))
             began = time.thread_time()
             in_process.call(floor, body)
-            found[FLOOR].append(time.thread_time() - began)
+            found[in_process.FLOOR].append(time.thread_time() - began)
         gc.unfreeze()
     # the lowest decile: what else the machine does only ever adds time
     return {name: round(statistics.quantiles(took, n=10)[0] * 1e6, 1) for name, took in found.items()}
-
-
-def total(found: Mapping[str, float]) -> float:
-    """Return the microseconds of a whole answer."""
-    return sum(took for stage, took in found.items() if stage != FLOOR)
 
 
 @contextmanager
@@ -131,18 +125,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
     parser.add_argument("--requests", type=int, default=300)
     options = parser.parse_args()
-    kinds = {
-        "no policy, 3 KB": bodies.irrelevant(),
-        "Lantidra, 28 KB": bodies.lantidra(),
-        "Casgevy, 250 KB": bodies.casgevy(),
-    }
-    found = {name: measure(kind, options.requests) for name, kind in kinds.items()}
-    print(f"| CPU, microseconds | {' | '.join(kinds)} |")
-    print("|---|" + "---|" * len(kinds))
-    for stage in (*(name for name, _ in STAGES), REST):
-        print(f"| {stage} | {' | '.join(f'{found[kind][stage]:,.0f}' for kind in kinds)} |")
-    print(f"| **all of it** | {' | '.join(f'**{total(found[kind]):,.0f}**' for kind in kinds)} |")
-    print(f"| {FLOOR} | {' | '.join(f'{found[kind][FLOOR]:,.0f}' for kind in kinds)} |")
+    found = {name: measure(kind, options.requests) for name, kind in in_process.kinds().items()}
+    in_process.print_table("CPU, microseconds", (*(name for name, _ in STAGES), REST), found)
 
 
 if __name__ == "__main__":

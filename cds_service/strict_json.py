@@ -61,6 +61,8 @@ def _deepest_written() -> int:
 
 _ROOM = _deepest_written() - MAX_DEPTH
 """Levels around a value so that orjson refuses to write it when it is too deep: no walk of our own tells it faster."""
+_idle: deque[tuple[list[object], object]] = deque()
+"""Brackets that nobody uses just now, as many as were ever used at the same time: to make them takes a while."""
 
 
 def _written(value: object) -> bytes | None:
@@ -74,10 +76,6 @@ def _written(value: object) -> bytes | None:
     finally:
         innermost[0] = None
         _idle.append((innermost, brackets))
-
-
-_idle: deque[tuple[list[object], object]] = deque()
-"""Brackets that nobody uses just now, as many as were ever used at the same time: to make them takes a while."""
 
 
 def _taken() -> tuple[list[object], object]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
-from cds_service.errors import Unavailable
-from cds_service.security.replays import GRACE, SWEEP, Now, hashed
+from cds_service.security.replays import Now, Sweep, hashed, unavailable
 from cds_service.store.folders import make_file
 
 BUSY = 2.0
@@ -35,9 +35,8 @@ class FileReplays:
     """Remembers in a SQLite file: the row's key is taken by whoever is first. Raises OSError, sqlite3.Error."""
 
     def __init__(self, path: Path, now: Now, busy: float = BUSY) -> None:
-        self._path, self._now, self._busy = path, now, busy
+        self._path, self._busy, self._sweep = path, busy, Sweep(now)
         self._idle: deque[sqlite3.Connection] = deque()
-        self._swept = float("-inf")
         make_file(path)
         # closed again: a connection does not survive the fork of a worker
         self._connected().close()
@@ -47,11 +46,12 @@ class FileReplays:
         connection = self._taken()
         try:
             # first: when this fails, the token has not been used, and may be sent again
-            self._sweep(connection)
+            if (before := self._sweep.before()) is not None:
+                connection.execute(_FORGET, (before,))
             is_new = connection.execute(_USE, (issuer, hashed(jti), math.ceil(until))).rowcount == 1
         except sqlite3.Error:
             connection.close()
-            raise _unavailable() from None
+            raise unavailable() from None
         self._idle.append(connection)
         return is_new
 
@@ -61,13 +61,12 @@ class FileReplays:
             self._idle.pop().close()
 
     def _taken(self) -> sqlite3.Connection:
-        try:
+        with suppress(IndexError):
             return self._idle.pop()
-        except IndexError:
-            try:
-                return self._connected()
-            except sqlite3.Error:
-                raise _unavailable() from None
+        try:
+            return self._connected()
+        except sqlite3.Error:
+            raise unavailable() from None
 
     def _connected(self) -> sqlite3.Connection:
         # each is used by one thread at a time, but not always by the same
@@ -79,13 +78,3 @@ class FileReplays:
             connection.close()
             raise
         return connection
-
-    def _sweep(self, connection: sqlite3.Connection) -> None:
-        now = self._now()
-        if now - self._swept > SWEEP:
-            self._swept = now
-            connection.execute(_FORGET, (now - GRACE,))
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable("The service cannot check tokens now; please try again later.")

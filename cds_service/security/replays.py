@@ -103,6 +103,27 @@ class EveryReplays:
         return all(replays.accept(issuer, jti, until) for replays in self._asked)
 
 
+class Sweep:
+    """When a store is to be rid of tokens that have expired."""
+
+    def __init__(self, now: Now) -> None:
+        self._now = now
+        self._swept = float("-inf")
+
+    def before(self) -> float | None:
+        """Return the second before which tokens are to be forgotten now; None when that was done a short while ago."""
+        now = self._now()
+        if now - self._swept <= SWEEP:
+            return None
+        self._swept = now
+        return now - GRACE
+
+
 def hashed(jti: str) -> str:
     """Return what is kept of a token's id."""
     return hashlib.sha256(jti.encode()).hexdigest()
+
+
+def unavailable() -> Unavailable:
+    """Return what a store raises that cannot say whether a token was used."""
+    return Unavailable("The service cannot check tokens now; please try again later.")

@@ -8,8 +8,7 @@ from sqlalchemy import Engine, delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_service.errors import Unavailable
-from cds_service.security.replays import GRACE, SWEEP, Now, hashed
+from cds_service.security.replays import Now, Sweep, hashed, unavailable
 from cds_service.store.tables import token_ids
 
 
@@ -17,8 +16,7 @@ class SqlReplays:
     """Remembers in PostgreSQL: the row's key is taken by whoever is first."""
 
     def __init__(self, engine: Engine, now: Now) -> None:
-        self._engine, self._now = engine, now
-        self._swept = float("-inf")
+        self._engine, self._sweep = engine, Sweep(now)
 
     def accept(self, issuer: str, jti: str, until: float) -> bool:
         """Whether the token is new to everybody who uses the database."""
@@ -26,16 +24,14 @@ class SqlReplays:
         use = insert(token_ids).values(row).on_conflict_do_nothing().returning(token_ids.c.issuer)
         try:
             # first: when this fails, the token has not been used, and may be sent again
-            self._sweep()
+            if (before := self._sweep.before()) is not None:
+                self._forget(before)
             with self._engine.begin() as connection:
                 is_new = connection.execute(use).first() is not None
         except SQLAlchemyError:
-            raise Unavailable("The service cannot check tokens now; please try again later.") from None
+            raise unavailable() from None
         return is_new
 
-    def _sweep(self) -> None:
-        now = self._now()
-        if now - self._swept > SWEEP:
-            self._swept = now
-            with self._engine.begin() as connection:
-                connection.execute(delete(token_ids).where(token_ids.c.expires < now - GRACE))
+    def _forget(self, before: float) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(token_ids).where(token_ids.c.expires < before))

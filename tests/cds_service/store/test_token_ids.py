@@ -40,8 +40,10 @@ def remembering(settings: Settings, now: Callable[[], float] = lambda: NOW) -> I
             yield replays
         return
     engine = open_engine(settings, writes=True, pool_size=4)
-    yield SqlReplays(engine, now)
-    engine.dispose()
+    try:
+        yield SqlReplays(engine, now)
+    finally:
+        engine.dispose()
 
 
 @pytest.fixture
