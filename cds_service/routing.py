@@ -15,7 +15,9 @@ from fhir_mappings.facts import Coding, Insurance
 
 Basis = Literal["member-plan", "reference"]
 
-LegalSuffix = re.compile(r"\b(?:inc|incorporated|llc|l l c|corp|corporation|co|company|ltd|lp|pllc|pbc)\b")
+LegalSuffix = re.compile(r"\b(?:inc|incorporated|llc|corp|corporation|co|company|ltd|lp|pllc|pbc)\b")
+# with dots (N.C.), or spaces alone, as a claim system writes them; the s of a possessive is none of them
+_Initials = re.compile(r"(?<![a-z0-9'\u2019])[a-z](?:(?:\. ?[a-z]\b)+|(?: [a-z]\b(?!\.))+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,11 @@ NO_PAYER = "No payer is stated: every policy of the library for this therapy is 
 
 @lru_cache(maxsize=4096)
 def normalised(name: str) -> str:
-    """Return a name for comparison: no case, punctuation, accents or legal suffixes, single spaces."""
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    words = re.sub(r"[^a-z0-9]+", " ", plain.encode("ascii", "ignore").decode())
+    """Return a name for comparison: no case, punctuation, accents or legal suffixes, initials as one word."""
+    letters = (c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    plain = " ".join("".join(letters).casefold().split())
+    joined = _Initials.sub(lambda initials: re.sub(r"\W", "", initials[0]), plain)
+    words = re.sub(r"[^a-z0-9]+", " ", joined)
     return " ".join(LegalSuffix.sub(" ", words).split())
 
 

@@ -274,6 +274,12 @@ class TestNames:
             ("Ambetter from Sunshine Health", "centene"),
             ("WellCare of North Carolina, Inc.", "wellcare-nc"),
             ("Wellcare Of North Carolina", "wellcare-nc"),
+            ("WellCare of N.C.", "wellcare-nc"),
+            ("WellCare of N. C., Inc.", "wellcare-nc"),
+            ("WELLCARE OF N C", "wellcare-nc"),
+            ("WellCare Health Plans of North Carolina", "wellcare-nc"),
+            ("WellCare Health Plans of NC, L.L.C.", "wellcare-nc"),
+            ("T.H.P.", "the-health-plan"),
             ("WellCare Health Plans, Inc.", "centene"),
             ("WellCareful Mutual", None),
             ("Health Network of Ohio", None),
@@ -298,7 +304,25 @@ class TestNames:
 
     @pytest.mark.parametrize(
         ("name", "expected"),
-        [("Acme, Inc.", "acme"), ("  ACME   Corp ", "acme"), ("Acme & Sons L.L.C.", "acme sons"), ("Ácme", "acme")],
+        [
+            ("Acme, Inc.", "acme"),
+            ("  ACME   Corp ", "acme"),
+            ("Acme & Sons L.L.C.", "acme sons"),
+            ("ACME L L C", "acme"),
+            ("Acme L.P.", "acme"),
+            ("Ácme", "acme"),
+            ("U.S. Acme", "us acme"),
+            ("Acme of N.C.", "acme of nc"),
+            ("Acme (N.C.)", "acme nc"),
+            ("N.C.Acme", "nc acme"),
+            ("Acme, a N.C. plan", "acme a nc plan"),
+            ("Acme's N.C. plan", "acme s nc plan"),
+            ("St. Luke's A plan", "st luke s a plan"),
+            ("St. Luke\N{RIGHT SINGLE QUOTATION MARK}s", "st luke s"),
+            ("N. Carolina A & B", "n carolina a b"),
+            ("Acme\N{EN DASH}Sons", "acme sons"),
+            ("D-SNP", "d snp"),
+        ],
     )
     def test_case_punctuation_accents_and_legal_suffixes_do_not_matter(self, name: str, expected: str) -> None:
         assert normalised(name) == expected
