@@ -22,6 +22,7 @@ __all__ = [
     "Match",
     "ValueSet",
     "canonical",
+    "is_header",
     "is_verified",
     "match_code",
     "match_words",
@@ -31,6 +32,9 @@ __all__ = [
     "value_set",
     "value_set_names",
 ]
+
+
+_SHORTEST_ICD = 3
 
 
 class Match(NamedTuple):
@@ -49,6 +53,11 @@ def match_code(system: str | None, code: str | None) -> Match:
     if len(forms) == 1:
         return _listed(*forms[0])
     return together(_listed(*form) for form in forms)
+
+
+def is_header(code: str) -> bool:
+    """Whether an ICD-10-CM code (normalised) is none of its own, but the beginning of codes that value sets list."""
+    return code in _headers()
 
 
 def match_words(text: str, scope: str) -> Match:
@@ -118,6 +127,13 @@ def _index() -> tuple[_Index, _Index, dict[str, list[int]]]:
             index[key] = together((index.get(key, NOTHING), _meaning(name, listed.verified)))
     lengths = {system: sorted({len(code) for s, code in prefixes if s == system}) for system, _ in prefixes}
     return exact, prefixes, lengths
+
+
+@cache
+def _headers() -> frozenset[str]:
+    listed = {c for one in _value_sets().values() for c in one.codes if c.system == "icd-10-cm"}
+    begins = {c.code[:length] for c in listed for length in range(_SHORTEST_ICD, len(c.code))}
+    return frozenset(begins - {c.code for c in listed if not c.prefix})
 
 
 @cache

@@ -138,7 +138,8 @@ class Reason:
     concepts: frozenset[str]
     evidence: Evidence
     diagnosis: bool = False
-    """Whether it is a coded diagnosis (not a symptom or a circumstance), which can be another one than the label's."""
+    """Whether it is a coded diagnosis that is known (no symptom, circumstance or mere heading): it can be another one
+    than the label's."""
 
 
 Route = Literal[

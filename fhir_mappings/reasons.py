@@ -69,5 +69,14 @@ def _is_diagnosis(resource: Resource) -> bool:
 
 
 def _names_a_diagnosis(described: Description) -> bool:
-    found = [code for coding in described.codings if (code := codes.canonical(*coding))]
-    return any(c.system == "snomed" or (c.system == "icd-10-cm" and c.code[0] not in _CIRCUMSTANCES) for c in found)
+    return any(_is_known_diagnosis(*coding) for coding in described.codings)
+
+
+def _is_known_diagnosis(system: str | None, code: str | None) -> bool:
+    """Whether a code can be held against a label: what nobody here knows may be the label's own diagnosis."""
+    found = codes.canonical(system, code)
+    if found is None or found.system not in {"icd-10-cm", "snomed"}:
+        return False
+    if found.system == "snomed":  # only ICD-10-CM tells by the code itself what it is about
+        return codes.match_code(system, code) != codes.NOTHING
+    return found.code[0] not in _CIRCUMSTANCES and not codes.is_header(found.code)

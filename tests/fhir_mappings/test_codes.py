@@ -301,3 +301,20 @@ def test_a_bad_file_is_named_with_what_is_wrong(content: str, problem: str, tmp_
     with pytest.raises(ValueError, match=r"^x\.yaml: ") as raised:
         read_value_set(path)
     assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("C833", True),
+        ("C83", True),
+        ("D574", True),  # listed as a prefix, and still no code of its own
+        ("C8338", False),
+        ("C8339", False),  # a code until it was divided, and listed
+        ("M5450", False),
+        ("M54", False),
+        ("", False),
+    ],
+)
+def test_a_heading_of_listed_codes_is_told_from_a_code(code: str, *, expected: bool) -> None:
+    assert codes.is_header(code) is expected

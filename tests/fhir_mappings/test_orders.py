@@ -127,6 +127,10 @@ def test_reasons_are_read_from_codes_and_references() -> None:
         (concept(ICD, "D57.00"), True),
         (concept(ICD, "c91.00"), True),
         (concept(SNOMED, "46635009"), True),
+        (concept(SNOMED, "443487006"), False),  # no value set knows it
+        (concept(ICD, "M54.50"), True),  # none does either, but ICD-10-CM itself tells that it is another disease
+        (concept(ICD, "C83.3"), False),
+        (concept(ICD, "D57"), False),
         (concept(ICD, "Z94.84"), False),
         (concept(ICD, "R10.9"), False),
         (concept(ICD, "Y83.0"), False),
