@@ -34,14 +34,17 @@ from cds_service.triage import triage
 from fhir_mappings import attestations, products, therapies
 from fhir_mappings.chart import Chart, Resource
 from fhir_mappings.extract import Record, facts, read_chart
-from fhir_mappings.facts import Facts, Order, Records
+from fhir_mappings.facts import DateRange, Facts, Order, Records
 from fhir_mappings.orders import as_product
 
 ALWAYS_NEEDED: frozenset[Records] = frozenset({"patient", "coverage"})
 BESIDE_A_THERAPY = frozenset({"fertility-preservation", "medical-transport"})
-"""Orders that only matter beside a cell or gene therapy, in the request or in the chart of the last months."""
+"""Orders that only matter beside a cell or gene therapy, in the request or in the chart: given or planned."""
 BESIDE_MONTHS = 12
-BESIDE_RECORDS: frozenset[Records] = frozenset({"procedures", "medication-requests", "medication-administrations"})
+"""How far the therapy may lie before the order, or ahead of it."""
+BESIDE_RECORDS: frozenset[Records] = frozenset(
+    {"procedures", "service-requests", "medication-requests", "medication-administrations"}
+)
 JUDGING = 0.5
 """Seconds of an answer that no fetching may take: for judging and writing, on a busy machine."""
 ZONES = datetime.timedelta(days=1)
@@ -243,12 +246,17 @@ def _is_beside_a_therapy(known: Sequence[Order], record: Record, day: datetime.d
     counted = therapies.groups()["cell-and-gene-products"]
     if any(order.therapy in counted for order in known):
         return True
-    first, concepts = months_before(day, BESIDE_MONTHS), {f"therapy:{therapy}" for therapy in counted}
+    concepts = {f"therapy:{therapy}" for therapy in counted}
     return any(
-        statement.when is None or statement.when.touches(first, day)
+        statement.when is None or _is_near(statement.when, day)
         for statement in record.statements
         if not statement.concepts.isdisjoint(concepts)
     )
+
+
+def _is_near(when: DateRange, day: datetime.date) -> bool:
+    """Whether something may lie within the months before or after the day."""
+    return months_before(day, BESIDE_MONTHS) <= when.last and months_before(when.first, BESIDE_MONTHS) <= day
 
 
 def _governing(order: Order, record: Record, library: Library, day: datetime.date) -> Sequence[Selection]:

@@ -14,6 +14,7 @@ from cds_service import hook_request, review
 from cds_service.bundle_request import request_from
 from cds_service.errors import NothingToGoOn, SettingsError, WrongPatient
 from cds_service.settings import Settings
+from cds_service.triage import triage
 from tests.cds_service.examples import without_tasks
 
 SAMPLES = Path(__file__).parents[2] / "sample_bundles"
@@ -300,3 +301,44 @@ def test_no_card_mixes_links_with_suggestions_or_kinds_of_links(services: review
         for card in review.answer(asked, services, today=TODAY, smart=smart)["cards"]:
             assert not ("links" in card and "suggestions" in card)
             assert len({link["type"] for link in card.get("links", [])}) <= 1
+
+
+class TestBesideATherapy:
+    """Orders for fertility preservation and transport, beside a therapy that stands in the chart alone."""
+
+    @staticmethod
+    def beside(services: review.Services, **planned: Any) -> list[dict[str, Any]]:
+        body = sample("fertility-preservation-beside-casgevy")
+        entries = body["context"]["draftOrders"]["entry"]
+        entries[:] = [one for one in entries if one["resource"]["resourceType"] == "ServiceRequest"]
+        patient = orders(body)[0]["subject"]
+        code = {"coding": [{"system": "http://www.cms.gov/Medicare/Coding/ICD10", "code": "XW133J8"}]}
+        therapy = {"resourceType": "ServiceRequest", "id": "th", "status": "active", "intent": "order", "code": code}
+        found = {"resource": {**therapy, "subject": patient, **planned}}
+        body["prefetch"]["serviceRequests"] = {"resourceType": "Bundle", "type": "searchset", "entry": [found]}
+        return cards(body, services)
+
+    @pytest.mark.parametrize(
+        ("planned", "count"),
+        [
+            ({"authoredOn": "2026-10-20"}, 1),
+            ({"authoredOn": "2026-10-20", "occurrenceDateTime": "2027-02-10"}, 1),
+            ({"occurrenceDateTime": "2027-11"}, 1),
+            ({"occurrenceDateTime": "2028-02-10"}, 0),
+            ({"occurrenceDateTime": "2025-02-10"}, 0),
+            ({"occurrenceDateTime": "9999-12-31"}, 0),
+            ({"occurrenceDateTime": "2027-02-10", "status": "revoked"}, 0),
+            ({}, 1),
+        ],
+    )
+    def test_a_therapy_that_is_planned_within_a_year_counts(
+        self, planned: dict[str, Any], count: int, services: review.Services
+    ) -> None:
+        assert len(self.beside(services, **planned)) == count
+
+    def test_orders_for_services_are_asked_for_with_these_orders_only(self, services: review.Services) -> None:
+        asked = hook_request.read(sample("fertility-preservation-beside-casgevy"), ("order-sign",))
+        both = triage(asked, None).known
+        needed = {order.therapy: review.needs([order], services.library) for order in both}
+        assert "service-requests" in needed["fertility-preservation"]
+        assert "service-requests" not in needed["exagamglogene"]
