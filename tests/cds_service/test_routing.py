@@ -131,6 +131,12 @@ def test_a_medicare_member_of_wellcare_of_nc_is_under_another_document() -> None
     assert found.policy.id == "WNC.CP.299"
 
 
+def test_a_therapy_is_not_said_to_be_approved_before_the_day_of_its_approval() -> None:
+    [found] = ROUTER.select([covered("Regence", sopt=MEDICARE)], "orca_t", date(2025, 9, 1))
+    assert isinstance(found, Elsewhere)
+    assert "before that day to Medicine Policy 42" in found.because
+
+
 class TestNoPayer:
     REFERENCE: Sequence[str] = ["reference CP.MP.250", "reference THP-ISLET", "reference WNC.CP.299"]
 
