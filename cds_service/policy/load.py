@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -115,12 +115,27 @@ def _line(node: Node) -> Line:
 
 def _sections(found: Mapping[str, Node], root: Node, known: Known) -> tuple[Section, ...]:
     if "sections" in found:
-        return tuple(_section(n, known) for n in found["sections"].elements())
+        for key in ("therapies", "requires"):
+            if key in found:
+                raise found[key].error(f"`{key}` stands beside `sections`.", "Move it into a section, or take one out.")
+        return tuple(_each_therapy_once(found["sections"].elements(), known))
     if "requires" in found and "therapies" in found:
         return (Section(therapies_of(found["therapies"], known) or frozenset(), _logic(found["requires"])),)
     if "requires" in found or "therapies" in found:
         raise root.error("`therapies` and `requires` belong together.", "Give both, or `sections`.")
     return ()
+
+
+def _each_therapy_once(nodes: Iterable[Node], known: Known) -> Iterator[Section]:
+    first: dict[str, int] = {}
+    for node in nodes:
+        section = _section(node, known)
+        for therapy in sorted(section.therapies):
+            if therapy in first:
+                problem = f"{therapy} stands in two sections (first in the one on line {first[therapy]})."
+                raise node.error(problem, "Keep it in one of them.")
+        first |= dict.fromkeys(section.therapies, node.line)
+        yield section
 
 
 def _section(node: Node, known: Known) -> Section:

@@ -48,6 +48,7 @@ def schema(value_sets: frozenset[str], therapies: frozenset[str], payers: frozen
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Coverage policy",
         **root,
+        "dependentSchemas": {"sections": {"properties": {"therapies": False, "requires": False}}},
         "$defs": {
             "logic": {"anyOf": [_TEXT, *({**_object({how: _logic_list()}, [how])} for how in ("all", "any"))]},
             "criterion": _criterion(),

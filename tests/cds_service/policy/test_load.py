@@ -277,6 +277,23 @@ BAD = {
         changed("requires: A\n", ""),
         f"{FILE}:1: `therapies` and `requires` belong together. Give both, or `sections`.",
     ),
+    "sections beside therapies and logic of the whole document, of which one would not count": (
+        MINIMAL + "sections: [{therapies: axi-cel, requires: A}]\n",
+        f"{FILE}:6: `therapies` stands beside `sections`. Move it into a section, or take one out.",
+    ),
+    "sections beside logic of the whole document": (
+        changed("therapies: donislecel\n", "") + "sections: [{therapies: axi-cel, requires: A}]\n",
+        f"{FILE}:6: `requires` stands beside `sections`. Move it into a section, or take one out.",
+    ),
+    "a therapy in two sections, of which only the first would judge it": (
+        changed(
+            "therapies: donislecel\nrequires: A\n",
+            "sections:\n"
+            "- {therapies: car-t-products, requires: A}\n"
+            "- {therapies: [donislecel, axi-cel], requires: A}\n",
+        ),
+        f"{FILE}:8: axi-cel stands in two sections (first in the one on line 7). Keep it in one of them.",
+    ),
     "logic of two kinds": (
         changed("requires: A", "requires: {all: [A], any: [A]}"),
         f"{FILE}:7: the logic must be a letter, `all: [...]` or `any: [...]`.",

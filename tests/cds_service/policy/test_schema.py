@@ -51,6 +51,7 @@ def test_a_minimal_document_is_valid() -> None:
         ("effective: {from: 2025-10-01}", "effective: 2025-10-01"),
         ("requires: A", "requires: {none: [A]}"),
         ("requires: A", "requires: {all: []}"),
+        ("requires: A", "requires: A\nsections: []"),
         ("label: ill", "label: [ill]"),
         ("settled_by: The illness on the problem list.", "settled: x"),
         ("{recorded: {kind: current, value_set: illness}}", "{recorder: {kind: current, value_set: illness}}"),
