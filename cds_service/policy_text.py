@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from rich.markup import escape
 from rich.table import Table
 
 from cds_service.library import Library
@@ -21,7 +22,8 @@ def listing(library: Library) -> Table:
         shown = ", ".join(therapies[:3]) + (f" and {len(therapies) - 3} more" if len(therapies) > 3 else "")
         payer = library.payers.by_id[document.payer].label
         lines = "all" if len(document.lines) == 3 else ", ".join(sorted(document.lines))
-        table.add_row(document.id, payer, str(document.effective_from), lines, shown, document.title)
+        told = (document.id, payer, str(document.effective_from), lines, shown, document.title)
+        table.add_row(*map(escape, told))
     return table
 
 

@@ -76,7 +76,7 @@ def _parts(old: PolicyDocument, new: PolicyDocument) -> Iterator[Part]:
     yield from _mapped("Not evaluated", old.not_evaluated, new.not_evaluated, lambda why: {"reason": why})
     yield from _mapped("Questions", old.questions, new.questions, _question)
     yield from _mapped("Assumptions", old.assumptions, new.assumptions, _assumption)
-    yield from _unnamed("What another document decides", _texts(old.elsewhere, _rule), _texts(new.elsewhere, _rule))
+    yield from _in_order("What another document decides", _texts(old.elsewhere, _rule), _texts(new.elsewhere, _rule))
     yield from _unnamed("Conflicts", _texts(old.conflicts, _conflict), _texts(new.conflicts, _conflict))
     yield from _unnamed("Notices", _texts(old.notices, _notice), _texts(new.notices, _notice))
     yield from _unnamed("Billing code", _codes(old.product_code), _codes(new.product_code))
@@ -108,6 +108,13 @@ def _unnamed(group: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Par
         yield Part(group, "", kind, (Change("text", alike[0] if alike else _NOTHING, text),))
     for text in gone:
         yield Part(group, "", "removed", (Change("text", text, _NOTHING),))
+
+
+def _in_order(group: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Part]:
+    """Yield what is different between texts of which the first that applies counts."""
+    yield from _unnamed(group, old, new)
+    before, after = [t for t in old if t in new], [t for t in new if t in old]
+    yield from _part(group, "", "changed", {"order": "; then ".join(before)}, {"order": "; then ".join(after)})
 
 
 def _part(group: str, name: str, kind: Kind, before: Told, after: Told) -> Iterator[Part]:

@@ -44,6 +44,14 @@ class TestListing:
         console.print(listing(replace(library(), documents=(some,))))
         assert "commercial, medicare" in console.export_text()
 
+    def test_brackets_in_a_title_are_text(self) -> None:
+        some = policy(criterion("A"), id="P[1]", title="Islets [/draft], [red]revised[/red]", payer="centene")
+        console = Console(width=300, record=True, file=io.StringIO())
+        console.print(listing(replace(library(), documents=(some,))))
+        text = console.export_text()
+        assert "P[1]" in text
+        assert "Islets [/draft], [red]revised[/red]" in text
+
 
 class TestLogic:
     def test_parts_inside_parts_stand_in_brackets(self) -> None:

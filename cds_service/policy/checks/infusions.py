@@ -74,7 +74,10 @@ class InfusionsExceed(Check):
         return fails(f"{text} make {certain + 1} of at most {self.limit}.", earlier)
 
     def describe(self) -> str:
-        return f"earlier infusions and this one are more than {self.limit}"
+        days = f"{self.same_within_days} day{'s' if self.same_within_days != 1 else ''}"
+        return (
+            f"earlier infusions and this one are more than {self.limit} (records up to {days} apart are one infusion)"
+        )
 
     @property
     def records(self) -> frozenset[Records]:
@@ -106,7 +109,8 @@ class RepeatOutsideWindow(Check):
     def describe(self) -> str:
         return (
             "a repeat infusion is ordered while independence from insulin stands, or more than "
-            f"{self.within_days} days after it was lost"
+            f"{self.within_days} days after it was lost (more than {self.free_days} days without insulin count as "
+            "independence)"
         )
 
     @property

@@ -73,7 +73,7 @@ class Recorded(Check):
     def describe(self) -> str:
         how = {
             "event": f"{named(self.value_set)} is recorded {self._window()}".rstrip(),
-            "current": f"{named(self.value_set)} is current",
+            "current": f"{named(self.value_set)} is current{self._since()}",
             "ever": f"{named(self.value_set)} is recorded at any time",
             "planned": f"{named(self.value_set)} is done or ordered {self._window()}".rstrip(),
         }[self.kind]
@@ -162,6 +162,10 @@ class Recorded(Check):
         if self.around_days is not None:
             return f"within {self.around_days} days of the service date"
         return in_words(self.within_months, self.within_days)
+
+    def _since(self) -> str:
+        window = in_words(self.within_months, self.within_days)
+        return f", begun or observed {window}" if window else ""
 
 
 def distinct_or_one(statements: Sequence[Statement], needed: int) -> bool:

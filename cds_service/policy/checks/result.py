@@ -48,13 +48,16 @@ class LatestResult(Check):
     def describe(self) -> str:
         target = f" (or the patient's own target, {named(self.goal)})" if self.goal else ""
         window = in_words(self.within_months, self.within_days)
-        return f"the latest result of {named(self.value_set)} {window} is {self.true_when.in_words()}{target}".replace(
-            "  ", " "
-        )
+        words = f"the latest result of {named(self.value_set)} {window} is {self.true_when.in_words()}{target}"
+        return words.replace("  ", " ") + self._otherwise()
 
     @property
     def records(self) -> frozenset[Records]:
         return frozenset({"observations", "goals"} if self.goal else {"observations"})
+
+    def _otherwise(self) -> str:
+        false = " or ".join(each.in_words() for each in self.false_when)
+        return f" (against it: {false}; any other value leaves it open)" if false else ""
 
     def _without_dated(self, facts: Facts, results: list[Statement]) -> Finding:
         seen = results or [s for s in facts.of(*self.value_set) if s.kind == "observation"]

@@ -10,7 +10,7 @@ from cds_service.policy.checks.check import Check, named, option
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
 from cds_service.policy.outcome import Outcome
-from cds_service.policy.windows import window_start
+from cds_service.policy.windows import in_words, window_start
 from fhir_mappings.facts import Evidence, Facts, Records, Statement
 
 
@@ -53,7 +53,7 @@ class StatusNow(Check):
         return nothing(f"Not found: {named(self.value_set)}.")
 
     def describe(self) -> str:
-        return f"{named(self.value_set)} holds now (against it: {named(self.opposite)})"
+        return f"{named(self.value_set)} holds now ({self._windows()}against it: {named(self.opposite)})"
 
     @property
     def records(self) -> frozenset[Records]:
@@ -88,6 +88,11 @@ class StatusNow(Check):
         if statement.when is None:
             return True
         return statement.when.within(window_start(facts.as_of, months, days), facts.as_of)
+
+    def _windows(self) -> str:
+        observed, begun = in_words(self.within_months, self.within_days), in_words(None, self.onset_within_days)
+        counted = f"an observation counts {observed}; " if observed else ""
+        return counted + (f"a condition counts when it began {begun}; " if begun else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

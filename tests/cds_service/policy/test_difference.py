@@ -101,9 +101,9 @@ def test_another_number_is_named_in_the_check_in_the_numbers_and_in_its_assumpti
 
     assert told(difference(loaded(before), loaded(after))) == {
         ("Criteria", "A"): {
-            "met when, as written": (
-                "recorded: {value_set: [illness], kind: current, within_months: 12}",
-                "recorded: {value_set: [illness], kind: current, within_months: 24}",
+            "met when": (
+                "illness is current, begun or observed in the 12 months before the service date",
+                "illness is current, begun or observed in the 24 months before the service date",
             ),
             "numbers": ("12", "24"),
         },
@@ -258,6 +258,26 @@ def test_a_notice_whose_words_changed_is_one_change_and_one_that_is_another_is_t
 
     assert only(first, alike).kind == "changed"
     assert [part.kind for part in difference(first, other)] == ["added", "removed"]
+
+
+def test_rules_of_other_documents_in_another_order_are_shown_since_the_first_that_applies_counts() -> None:
+    one, other = Elsewhere("D1", "It says so.", "medicare"), Elsewhere("D2", "It says so too.")
+    third = Elsewhere("D3", "And it.", "medicaid")
+    in_order = replace(BOTH, elsewhere=(one, other))
+
+    assert only(in_order, replace(BOTH, elsewhere=(other, one))) == Part(
+        "What another document decides",
+        "",
+        "changed",
+        (
+            Change(
+                "order",
+                "D1: It says so. (only for medicare members); then D2: It says so too.",
+                "D2: It says so too.; then D1: It says so. (only for medicare members)",
+            ),
+        ),
+    )
+    assert only(in_order, replace(BOTH, elsewhere=(one, third, other))).kind == "added"
 
 
 def test_every_part_of_a_document_has_its_place_in_the_difference() -> None:

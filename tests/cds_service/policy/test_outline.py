@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields, replace
 from decimal import Decimal
 
 import pytest
@@ -10,11 +12,12 @@ from cds_service.library import known_names
 from cds_service.policy.build import build_check
 from cds_service.policy.checks import VOCABULARY, Check, Range
 from cds_service.policy.checks.combine import All, Any, FirstDocumented, NoneOf
+from cds_service.policy.checks.infusions import InfusionsExceed, RepeatOutsideWindow
 from cds_service.policy.checks.medication import Medication
-from cds_service.policy.checks.patient import AgeAtLeast
-from cds_service.policy.checks.recorded import Recorded
+from cds_service.policy.checks.patient import AgeAtLeast, AgeAtLeastMonths, AgeUnder
+from cds_service.policy.checks.recorded import GradeAtLeast, Recorded
 from cds_service.policy.checks.result import LatestResult
-from cds_service.policy.checks.status import Attested
+from cds_service.policy.checks.status import Attested, StatusNow
 from cds_service.policy.document import Assumption, Criterion, PolicyDocument, Question
 from cds_service.policy.outcome import Outcome
 from cds_service.policy.outline import Number, Outline, numbers, outline, record_names, spelled, ways
@@ -25,6 +28,9 @@ from tests.cds_service.policy.documents import criterion
 ILL = Recorded(value_set=("illness",), kind="current")
 ADULT = AgeAtLeast(years=18)
 ASKED = Question("q", "Is it so?", within_months=1)
+
+
+NUMERIC = {"count", "number", "range"}
 
 
 def _leaves(found: Outline) -> list[Outline]:
@@ -59,6 +65,56 @@ class TestOutline:
         joining = {check for check in VOCABULARY.values() if check.scalar == "checks"}
 
         assert joining == {All, Any, NoneOf, FirstDocumented}
+
+
+PREGNANT = StatusNow(
+    value_set=("pregnant",), opposite=("not-pregnant",), within_months=9, within_days=294, onset_within_days=270
+)
+NUMBERED: tuple[Check, ...] = (
+    ADULT,
+    AgeAtLeastMonths(months=6),
+    AgeUnder(years=21),
+    Recorded(value_set=("fall",), kind="event", on_dates=2, within_months=12),
+    Recorded(value_set=("fall",), kind="current", within_days=30),
+    Recorded(value_set=("fall",), kind="planned", around_days=14),
+    GradeAtLeast(value_set=("gvhd",), grade=3),
+    LatestResult(
+        value_set=("test",),
+        true_when=Range(above=Decimal(0), below=Decimal(90)),
+        false_when=(Range(at_most=Decimal(0)), Range(at_least=Decimal("99.5"))),
+        within_months=6,
+    ),
+    LatestResult(value_set=("test",), true_when=Range(at_most=Decimal(7)), within_days=60),
+    replace(PREGNANT, within_days=None),
+    replace(PREGNANT, within_months=None),
+    InfusionsExceed(value_set=("infusion",), limit=3, same_within_days=2),
+    RepeatOutsideWindow(value_set=("infusion",), insulin=("insulin",), within_days=365, free_days=30),
+)
+
+
+def _told_numbers(words: str) -> set[Decimal]:
+    return {Decimal(number) for number in re.findall(r"\d+(?:\.\d+)?", words)}
+
+
+class TestWords:
+    @pytest.mark.parametrize("check", NUMBERED, ids=lambda check: check.key)
+    def test_every_number_of_a_check_stands_in_its_words(self, check: Check) -> None:
+        assert check.numbers() - _told_numbers(check.describe()) == set()
+
+    def test_every_option_with_a_number_was_asked_for_one(self) -> None:
+        declared = {(c, f.name) for c in VOCABULARY.values() for f in fields(c) if f.metadata["kind"] in NUMERIC}
+        given = {(type(c), f.name) for c in NUMBERED for f in fields(c) if getattr(c, f.name) != f.default}
+
+        assert declared - given == set()
+
+    def test_every_number_of_the_library_stands_in_the_words_of_its_check(self) -> None:
+        held = library()
+        rules = [c for d in held.documents for c in d.criteria.values()]
+        labels = held.labels.by_product.values()
+        rules += [s.rule for label in labels for v in label.versions for s in v.sections.values() if s.rule]
+        checks = {check for rule in rules for check in rule.checks()}
+
+        assert [check for check in checks if not check.numbers() <= _told_numbers(check.describe())] == []
 
 
 class TestSpelled:
