@@ -56,7 +56,14 @@ def _part(option: dataclasses.Field[Any], check: type[Check]) -> str:
     choices = option.metadata["choices"]
     chosen = f" ({', '.join(f'`{choice}`' for choice in choices)})" if choices else ""
     short = f"; short: `{check.key}: …`" if option.name == check.scalar else ""
-    return f"{name}: {option.metadata['meaning']}{chosen}{short}"
+    return f"{name}: {option.metadata['meaning']}{chosen}{_limits(option)}{short}"
+
+
+def _limits(option: dataclasses.Field[Any]) -> str:
+    kinds, other = option.metadata["kinds"], option.metadata["not_beside"]
+    limits = [f"only for {' and '.join(f'`{kind}`' for kind in kinds)}"] if kinds else []
+    limits += [f"not beside `{other}`"] if other else []
+    return f" ({', '.join(limits)})" if limits else ""
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast, get_args
@@ -92,7 +92,20 @@ def build_check(node: Node, known: Known) -> Check:
     else:
         required = [name for name, f in options.items() if f.default is dataclasses.MISSING]
         given = value.fields(required, [name for name in options if name not in required])
-    return check(**{options[name].name: _option(options[name], node, known) for name, node in given.items()})
+    made = check(**{options[name].name: _option(options[name], node, known) for name, node in given.items()})
+    for name, node in given.items():
+        _fits(options[name], node, made, given)
+    return made
+
+
+def _fits(declared: dataclasses.Field[Any], node: Node, made: Check, given: Container[str]) -> None:
+    """Refuse a part that would not count: for this kind, or beside another part."""
+    kinds, other = declared.metadata["kinds"], declared.metadata["not_beside"]
+    if other in given:
+        raise node.error(f"`{declared.name}` stands beside `{other}`.", "Give one of them.")
+    if kinds and getattr(made, "kind", None) not in kinds and getattr(made, declared.name) != declared.default:
+        counts = " or ".join(f"`{kind}`" for kind in kinds)
+        raise node.error(f"`{declared.name}` does not count for this `kind`.", f"It counts for {counts}.")
 
 
 def _option(declared: dataclasses.Field[Any], node: Node, known: Known) -> Any:

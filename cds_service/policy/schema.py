@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from cds_service.policy.checks import VOCABULARY, Check
@@ -114,11 +115,22 @@ def _check(check: type[Check]) -> dict[str, Any]:
     fields = dataclasses.fields(check)
     options = {f.name: {**_option(f), "description": f.metadata["meaning"]} for f in fields}
     required = [f.name for f in fields if f.default is dataclasses.MISSING]
-    forms = [_object(options, required)]
+    limits = [limit for f in fields for limit in _limits(f)]
+    forms = [{**_object(options, required), **({"allOf": limits} if limits else {})}]
     if check.scalar is not None:
         forms.insert(0, options[check.scalar])
     meaning = " ".join((check.__doc__ or "").split())
     return {**_object({check.key: {"anyOf": forms}}, [check.key]), "description": meaning}
+
+
+def _limits(declared: dataclasses.Field[Any]) -> Iterator[dict[str, Any]]:
+    """Yield what an option demands of the others: that its kind is given, that what it excludes is not."""
+    if other := declared.metadata["not_beside"]:
+        yield {"not": {"required": [declared.name, other]}}
+    if kinds := declared.metadata["kinds"]:
+        otherwise = False if declared.default is None else {"const": declared.default}
+        of_kind = {"properties": {"kind": {"enum": list(kinds)}}}
+        yield {"if": of_kind, "else": {"properties": {declared.name: otherwise}}}
 
 
 def _option(declared: dataclasses.Field[Any]) -> dict[str, Any]:

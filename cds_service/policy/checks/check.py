@@ -53,9 +53,21 @@ class Range:
         return " and ".join(f"{word} {value}" for word, value in bounds if value is not None)
 
 
-def option(kind: OptionKind, meaning: str, *, default: Any = dataclasses.MISSING, choices: tuple[str, ...] = ()) -> Any:
-    """Declare one option of a check: how it is written in YAML and what it means to a policy analyst."""
-    metadata = {"kind": kind, "meaning": meaning, "choices": choices}
+def option(
+    kind: OptionKind,
+    meaning: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    choices: tuple[str, ...] = (),
+    kinds: tuple[str, ...] = (),
+    not_beside: str = "",
+) -> Any:
+    """Declare one option of a check: how it is written in YAML and what it means to a policy analyst.
+
+    ``kinds``: the values of the check's option ``kind`` for which it counts, all when there are none.
+    ``not_beside``: the option that it excludes.
+    """
+    metadata = {"kind": kind, "meaning": meaning, "choices": choices, "kinds": kinds, "not_beside": not_beside}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -48,10 +48,14 @@ class Recorded(Check):
     places: tuple[Records, ...] = option(
         "records", "where it is looked for (by default what fits the kind)", default=()
     )
-    on_dates: int = option("count", "distinct dates on which it must have happened", default=1)
-    within_months: int | None = option("count", "look-back in months", default=None)
-    within_days: int | None = option("count", "look-back in days", default=None)
-    around_days: int | None = option("count", "days before and after the service date", default=None)
+    on_dates: int = option("count", "distinct dates on which it must have happened", default=1, kinds=("event", "ever"))
+    within_months: int | None = option("count", "look-back in months", default=None, kinds=("event", "current"))
+    within_days: int | None = option(
+        "count", "look-back in days", default=None, kinds=("event", "current"), not_beside="within_months"
+    )
+    around_days: int | None = option(
+        "count", "days before and after the service date", default=None, kinds=("planned",)
+    )
     severity: Severity | None = option(
         "choice", "severity it must state", default=None, choices=("mild", "moderate", "severe")
     )

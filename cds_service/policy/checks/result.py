@@ -28,7 +28,9 @@ class LatestResult(Check):
     unit: str = option("choice", "the unit that its number must have", default="%", choices=("%",))
     goal: tuple[str, ...] = option("value sets", "goals whose target replaces at_least", default=())
     within_months: int | None = option("count", "how old the result may be, in months", default=None)
-    within_days: int | None = option("count", "how old the result may be, in days", default=None)
+    within_days: int | None = option(
+        "count", "how old the result may be, in days", default=None, not_beside="within_months"
+    )
 
     def evaluate(self, facts: Facts) -> Finding:
         results = [s for s in facts.of(*self.value_set) if s.kind == "observation" and s.confirmed]

@@ -26,7 +26,9 @@ class StatusNow(Check):
     opposite: tuple[str, ...] = option("value sets", "codes that say that it does not")
     unknown: tuple[str, ...] = option("value sets", "codes that say that it is unknown", default=())
     within_months: int | None = option("count", "how old an observation may be, in months", default=None)
-    within_days: int | None = option("count", "how old an observation may be, in days", default=None)
+    within_days: int | None = option(
+        "count", "how old an observation may be, in days", default=None, not_beside="within_months"
+    )
     onset_within_days: int | None = option("count", "how long ago a condition may have begun, in days", default=None)
 
     def evaluate(self, facts: Facts) -> Finding:

@@ -394,6 +394,36 @@ BAD = {
         changed(CHECK, "{age_at_least: 0}"),
         f"{FILE}:13: A: found `0` where a whole number of 1 or more is needed.",
     ),
+    "a window that the kind does not know": (
+        changed("kind: current", "kind: event, around_days: 30"),
+        f"{FILE}:13: A: `around_days` does not count for this `kind`. It counts for `planned`.",
+    ),
+    "a window of what counts at any time": (
+        changed("kind: current", "kind: ever, within_months: 12"),
+        f"{FILE}:13: A: `within_months` does not count for this `kind`. It counts for `event` or `current`.",
+    ),
+    "a look-back of a plan": (
+        changed("kind: current", "kind: planned, within_days: 30"),
+        f"{FILE}:13: A: `within_days` does not count for this `kind`. It counts for `event` or `current`.",
+    ),
+    "a window in months and in days": (
+        changed("kind: current", "kind: event, within_months: 12, within_days: 30"),
+        f"{FILE}:13: A: `within_days` stands beside `within_months`. Give one of them.",
+    ),
+    "a result's age in months and in days": (
+        changed(
+            CHECK, "{latest_result: {value_set: illness, true_when: {above: 1}, within_days: 3, within_months: 1}}"
+        ),
+        f"{FILE}:13: A: `within_days` stands beside `within_months`. Give one of them.",
+    ),
+    "a status's age in months and in days": (
+        changed(CHECK, "{status_now: {value_set: illness, opposite: surgery, within_days: 3, within_months: 1}}"),
+        f"{FILE}:13: A: `within_days` stands beside `within_months`. Give one of them.",
+    ),
+    "several dates of what holds now": (
+        changed("kind: current", "kind: current, on_dates: 2"),
+        f"{FILE}:13: A: `on_dates` does not count for this `kind`. It counts for `event` or `ever`.",
+    ),
     "a range without a bound": (
         changed(CHECK, "{latest_result: {value_set: illness, true_when: {}}}"),
         f"{FILE}:13: A: a range needs a bound. Give at_least, above, below or at_most.",

@@ -61,6 +61,10 @@ def test_a_minimal_document_is_valid() -> None:
         ("value_set: illness", "value_set: []"),
         ("value_set: illness", "value_set: illness, within: 3"),
         ("value_set: illness", "value_set: illness, within_months: 0"),
+        ("value_set: illness", "value_set: illness, within_months: 3, within_days: 90"),
+        ("value_set: illness", "value_set: illness, around_days: 90"),
+        ("value_set: illness", "value_set: illness, on_dates: 2"),
+        ("kind: current", "kind: ever, within_days: 90"),
         ("value_set: illness", "value_set: illness, places: [rooms]"),
         ("{recorded: {kind: current, value_set: illness}}", "{all: []}"),
         ("{recorded: {kind: current, value_set: illness}}", "{order_is: illness, order_says: illness}"),
@@ -92,6 +96,9 @@ def test_every_check_is_in_the_schema_with_its_meaning(key: str) -> None:
         ({"latest_result": {"value_set": "illness", "true_when": {"above": 0}, "false_when": [{"at_most": 0}]}}, True),
         ({"latest_result": {"value_set": "illness", "true_when": {"over": 0}}}, False),
         ({"attested": {}}, True),
+        ({"recorded": {"value_set": "illness", "kind": "event", "within_months": 12, "on_dates": 2}}, True),
+        ({"recorded": {"value_set": "illness", "kind": "current", "within_days": 30, "on_dates": 1}}, True),
+        ({"recorded": {"value_set": "illness", "kind": "planned", "around_days": 30}}, True),
     ],
 )
 def test_checks_may_be_written_short_or_in_full(check: dict[str, Any], valid: bool) -> None:
