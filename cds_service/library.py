@@ -19,7 +19,7 @@ from cds_service.policy.load import check_library, load_document
 from cds_service.policy.schema import schema
 from cds_service.policy.yaml_nodes import Node, parse
 from cds_service.routing import Payer, Payers, Router
-from fhir_mappings import codes, products, therapies
+from fhir_mappings import codes, occurrence, products, therapies
 from fhir_mappings.facts import Coding
 
 HERE = Path(__file__).parent
@@ -61,6 +61,7 @@ def known_names(payers: Payers) -> Known:
         therapies=therapies.ids(),
         groups=therapies.groups(),
         payers=frozenset(payers.by_id),
+        stands_in={name: occurrence.records_of(name) for name in (*codes.value_set_names(), *DERIVED)},
     )
 
 

@@ -127,6 +127,8 @@ def _checks(criterion: Criterion) -> list[str]:
         ("for a reviewer when", criterion.review_when),
     )
     lines = [f"    {word}: {check.describe()}" for word, check in words if check is not None]
+    if criterion.looked_in:
+        lines.append(f"    looked for in: {', '.join(sorted(criterion.looked_in))}")
     if criterion.silence:
         lines.append(f"    assumed absent when supplied without a finding: {', '.join(criterion.silence)}")
     return lines

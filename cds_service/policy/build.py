@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast, get_args
@@ -25,6 +25,8 @@ class Known:
     therapies: frozenset[str]
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     payers: frozenset[str] = frozenset()
+    stands_in: Mapping[str, frozenset[Records]] = field(default_factory=dict)
+    """The records in which alone what a value set lists can stand; one that is not here can stand anywhere."""
 
 
 def elements_of(node: Node | None) -> list[Node]:
@@ -95,6 +97,8 @@ def build_check(node: Node, known: Known) -> Check:
     made = check(**{options[name].name: _option(options[name], node, known) for name, node in given.items()})
     for name, node in given.items():
         _fits(options[name], node, made, given)
+        if options[name].metadata["kind"] == "value sets":
+            _can_be_found(options[name], node, made, known)
     return made
 
 
@@ -104,8 +108,21 @@ def _fits(declared: dataclasses.Field[Any], node: Node, made: Check, given: Cont
     if other in given:
         raise node.error(f"`{declared.name}` stands beside `{other}`.", "Give one of them.")
     if kinds and getattr(made, "kind", None) not in kinds and getattr(made, declared.name) != declared.default:
-        counts = " or ".join(f"`{kind}`" for kind in kinds)
-        raise node.error(f"`{declared.name}` does not count for this `kind`.", f"It counts for {counts}.")
+        raise node.error(f"`{declared.name}` does not count for this `kind`.", f"It counts for {_listed(kinds)}.")
+
+
+def _can_be_found(declared: dataclasses.Field[Any], node: Node, made: Check, known: Known) -> None:
+    """Refuse a value set of which nothing can stand where the check looks: it would find nothing in any chart."""
+    looked_in = made.looked_in(declared)
+    for name in getattr(made, declared.name) if looked_in else ():
+        stands_in = known.stands_in.get(name)
+        if stands_in is not None and stands_in.isdisjoint(looked_in):
+            problem = f"nothing of `{name}` can stand in {_listed(looked_in)}, where this looks."
+            raise node.error(problem, "Its codes and words are of something else: name another value set or place.")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " or ".join(f"`{name}`" for name in names)
 
 
 def _option(declared: dataclasses.Field[Any], node: Node, known: Known) -> Any:
@@ -113,7 +130,7 @@ def _option(declared: dataclasses.Field[Any], node: Node, known: Known) -> Any:
         "count": node.count,
         "number": node.number,
         "value sets": lambda: tuple(_value_set(n, known) for n in node.some()),
-        "records": lambda: records_of(node),
+        "records": lambda: tuple(n.one_of(declared.metadata["choices"], "place of findings") for n in node.elements()),
         "choice": lambda: node.one_of(declared.metadata["choices"], f"value of `{declared.name}`"),
         "choices": lambda: tuple(n.one_of(declared.metadata["choices"], "name here") for n in node.elements()),
         "therapies": lambda: tuple(sorted(therapies_of(node, known) or ())),
@@ -141,4 +158,7 @@ def _range(node: Node) -> Range:
     }
     if not bounds:
         raise node.error("a range needs a bound.", "Give at_least, above, below or at_most.")
-    return Range(**bounds)
+    found = Range(**bounds)
+    if found.is_empty():
+        raise node.error("no number lies in this range.", "Its lower bound must lie below its upper one.")
+    return found

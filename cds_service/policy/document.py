@@ -115,14 +115,13 @@ class Criterion:
     printed: frozenset[Decimal] = frozenset()
     """The numbers of the checks that the policy itself prints."""
     records: frozenset[Records] = field(init=False, repr=False, compare=False)
-    """The records that the criterion needs."""
+    """The records that the criterion needs: where its checks look, and what silence asks for."""
     value_sets: frozenset[str] = field(init=False, repr=False, compare=False)
     """The value sets that its checks read."""
 
     def __post_init__(self) -> None:
         # asked for every order, and the same for all
-        looked = frozenset(r for check in self.checks() for r in check.records)
-        object.__setattr__(self, "records", looked | frozenset(self.silence))
+        object.__setattr__(self, "records", self.looked_in | frozenset(self.silence))
         read = frozenset(name for check in self.checks() for name in check.value_sets())
         object.__setattr__(self, "value_sets", read)
 
@@ -130,6 +129,11 @@ class Criterion:
     def excludes(self) -> bool:
         """Whether it says what must not be, rather than what has to be."""
         return self.met_when is None and (self.from_label is None or self.from_label == "contraindications")
+
+    @property
+    def looked_in(self) -> frozenset[Records]:
+        """The records in which its checks look."""
+        return frozenset(r for check in self.checks() for r in check.records)
 
     def checks(self) -> tuple[Check, ...]:
         """Return the criterion's checks."""

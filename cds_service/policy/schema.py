@@ -139,7 +139,7 @@ def _option(declared: dataclasses.Field[Any]) -> dict[str, Any]:
         "count": {"type": "integer", "minimum": 1},
         "number": {"type": "number"},
         "value sets": _one_or_more({"$ref": "#/$defs/value_set"}),
-        "records": {"type": "array", "items": {"enum": list(get_args(Records))}},
+        "records": {"type": "array", "items": choice},
         "choice": choice,
         "choices": _one_or_more(choice),
         "therapies": _one_or_more({"$ref": "#/$defs/therapy"}),

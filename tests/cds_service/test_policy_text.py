@@ -9,6 +9,7 @@ from datetime import date
 import pytest
 from rich.console import Console
 
+from cds_service.policy.checks.recorded import Recorded
 from cds_service.policy.document import Joined, Letter, PolicyDocument, letters
 from cds_service.policy.label import Labels, load_label
 from cds_service.policy.outline import logic_in_words
@@ -78,6 +79,12 @@ class TestWhole:
             assert logic_in_words(section.requires) in text
         for rule in found.elsewhere:
             assert f"{rule.document}. {rule.because}" in text
+
+    def test_where_the_checks_look_is_told_apart_from_what_silence_asks_for(self) -> None:
+        fallen = Recorded(value_set=("fall",), kind="event")
+        text = describe(policy(criterion("A", excluded_when=fallen, silence=("procedures",))))
+        assert "    looked for in: conditions, observations\n" in text
+        assert "    assumed absent when supplied without a finding: procedures\n" in text
 
     def test_a_letter_that_the_label_judges_says_so(self) -> None:
         assert "as the label of the ordered product says under: indication" in describe(WNC)

@@ -13,15 +13,17 @@ import pytest
 
 from cds_service import create_app
 from cds_service.library import Library, load_library
+from cds_service.policy.checks.recorded import Recorded
 from cds_service.policy.document import PolicyDocument
 from cds_service.policy.outline import Outline, outline
 from cds_service.proof import proof_of
 from cds_service.review import Services
 from cds_service.settings import Settings
-from cds_service.web import code_lists, policy_pages
+from cds_service.web import code_lists, policy_pages, policy_reading
 from fhir_mappings import codes
 from fhir_mappings.listings import ListedCode
 from tests import second_version
+from tests.cds_service.policy.documents import criterion, policy
 from tests.cds_service.test_web_pages import LIBRARY, client, parsed, words
 
 if TYPE_CHECKING:
@@ -69,6 +71,13 @@ class TestTheList:
 
         assert "holds no policy" in words(browser.get("/policies"))
         assert "Policies in this library" not in words(browser.get("/policies/none"))
+
+
+def test_where_a_letter_is_looked_for_is_not_mixed_with_what_silence_asks_for() -> None:
+    fallen = Recorded(value_set=("severe-hypoglycemia",), kind="event")
+    document = policy(criterion("A", excluded_when=fallen, silence=("procedures",)))
+
+    assert policy_reading.read(document, "standard").letters[0].records == "the conditions and the observations"
 
 
 class TestADocument:

@@ -47,6 +47,14 @@ class Range:
         """Return the bounds."""
         return frozenset(v for v in (self.at_least, self.above, self.below, self.at_most) if v is not None)
 
+    def is_empty(self) -> bool:
+        """Whether no number can lie in it."""
+        lowest = max((v for v in (self.at_least, self.above) if v is not None), default=None)
+        highest = min((v for v in (self.at_most, self.below) if v is not None), default=None)
+        if lowest is None or highest is None:
+            return False
+        return lowest > highest or (lowest == highest and (self.above == lowest or self.below == highest))
+
     def in_words(self) -> str:
         """Return the range as a phrase: ``at least 7.0`` or ``above 0 and below 90``."""
         bounds = (("at least", self.at_least), ("above", self.above), ("below", self.below), ("at most", self.at_most))
@@ -61,14 +69,15 @@ def option(
     choices: tuple[str, ...] = (),
     kinds: tuple[str, ...] = (),
     not_beside: str = "",
+    looked_in: tuple[Records, ...] = (),
 ) -> Any:
     """Declare one option of a check: how it is written in YAML and what it means to a policy analyst.
 
     ``kinds``: the values of the check's option ``kind`` for which it counts, all when there are none.
-    ``not_beside``: the option that it excludes.
+    ``not_beside``: the option that it excludes. ``looked_in``: where alone its value sets are looked for.
     """
     metadata = {"kind": kind, "meaning": meaning, "choices": choices, "kinds": kinds, "not_beside": not_beside}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={**metadata, "looked_in": looked_in})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,11 @@ class Check:
                 for each in value if isinstance(value, tuple) else (value,):
                     found |= each.numbers()
         return frozenset(found).union(*(child.numbers() for child in self.children()))
+
+    def looked_in(self, declared: dataclasses.Field[Any]) -> tuple[Records, ...]:
+        """Return the records in which alone an option's value sets are looked for; none: anywhere, or in the order."""
+        found: tuple[Records, ...] = declared.metadata["looked_in"]
+        return found
 
     def value_sets(self) -> frozenset[str]:
         """Return the value sets that the check reads."""

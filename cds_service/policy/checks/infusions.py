@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
-from cds_service.policy.checks.check import Check, option
+from cds_service.policy.checks.check import KIND_OF, Check, option
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
 from cds_service.policy.windows import day_in_words, days_from, distinct_days
 from fhir_mappings.facts import Facts, Records, Statement
 
-_COUNTED = frozenset({"procedure", "administration", "condition"})
+_LOOKED_IN: tuple[Records, ...] = ("procedures", "medication-administrations", "conditions")
+_COUNTED = frozenset(KIND_OF[place] for place in _LOOKED_IN)
 
 
 def earlier_infusions(
@@ -51,8 +52,10 @@ class InfusionsExceed(Check):
     """Earlier infusions and this order together are more than the course allows."""
 
     key: ClassVar[str] = "infusions_exceed"
-    value_set: tuple[str, ...] = option("value sets", "infusions that count")
-    unstated: tuple[str, ...] = option("value sets", "infusion codes that leave the kind open", default=())
+    value_set: tuple[str, ...] = option("value sets", "infusions that count", looked_in=_LOOKED_IN)
+    unstated: tuple[str, ...] = option(
+        "value sets", "infusion codes that leave the kind open", default=(), looked_in=_LOOKED_IN
+    )
     not_with: tuple[str, ...] = option("value sets", "what on the same day shows another kind", default=())
     limit: int = option("count", "the most infusions, this order included")
     same_within_days: int = option("count", "records this close together are one infusion")
@@ -89,10 +92,14 @@ class RepeatOutsideWindow(Check):
     """A repeat infusion comes although insulin independence stands, or more than the window after it was lost."""
 
     key: ClassVar[str] = "repeat_outside_window"
-    value_set: tuple[str, ...] = option("value sets", "infusions that count")
-    unstated: tuple[str, ...] = option("value sets", "infusion codes that leave the kind open", default=())
+    value_set: tuple[str, ...] = option("value sets", "infusions that count", looked_in=_LOOKED_IN)
+    unstated: tuple[str, ...] = option(
+        "value sets", "infusion codes that leave the kind open", default=(), looked_in=_LOOKED_IN
+    )
     not_with: tuple[str, ...] = option("value sets", "what on the same day shows another kind", default=())
-    insulin: tuple[str, ...] = option("value sets", "the drugs that show dependence")
+    insulin: tuple[str, ...] = option(
+        "value sets", "the drugs that show dependence", looked_in=("medication-requests",)
+    )
     within_days: int = option("count", "the window after the infusion, and after the loss of independence")
     free_days: int = option("count", "the days without an order that count as an insulin-free interval")
 

@@ -16,7 +16,7 @@ class Medication(Check):
     """A drug of the value set is taken now; with ``active-or-planned`` a draft or a plan is enough."""
 
     key: ClassVar[str] = "medication"
-    value_set: tuple[str, ...] = option("value sets", "the drugs")
+    value_set: tuple[str, ...] = option("value sets", "the drugs", looked_in=("medication-requests",))
     counting: Literal["active", "active-or-planned"] = option(
         "choice", "whether a draft or a plan is enough", default="active", choices=("active", "active-or-planned")
     )

@@ -199,7 +199,7 @@ class EarlierProcedure(Check):
 
     key: ClassVar[str] = "earlier_procedure"
     scalar: ClassVar[str | None] = "value_set"
-    value_set: tuple[str, ...] = option("value sets", "the procedures that count")
+    value_set: tuple[str, ...] = option("value sets", "the procedures that count", looked_in=("procedures",))
     dose_of: tuple[str, ...] = option("therapies", "therapies that one of them can be a dose of", default=())
 
     def evaluate(self, facts: Facts) -> Finding:
@@ -258,7 +258,7 @@ class LabelledDiagnosis(Check):
 
     key: ClassVar[str] = "labelled_diagnosis"
     scalar: ClassVar[str | None] = "value_set"
-    value_set: tuple[str, ...] = option("value sets", "the diagnosis of the label")
+    value_set: tuple[str, ...] = option("value sets", "the diagnosis of the label", looked_in=("conditions",))
 
     def evaluate(self, facts: Facts) -> Finding:
         found = [s for s in facts.of(*self.value_set) if s.kind == "condition"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from cds_service.policy.checks.check import KIND_OF, Check, named, option, sentence
 from cds_service.policy.finding import Finding, fails, holds, in_order, nothing, unclear
@@ -21,6 +22,9 @@ _DEFAULT_PLACES: dict[str, tuple[Records, ...]] = {
     "ever": ("conditions", "procedures"),
     "planned": ("procedures", "service-requests"),
 }
+
+
+_DEFAULTS_IN_WORDS = ", ".join(f"{' and '.join(places)} for `{kind}`" for kind, places in _DEFAULT_PLACES.items())
 
 
 @lru_cache(maxsize=128)  # policies name a few places only, in a few orders
@@ -46,7 +50,10 @@ class Recorded(Check):
     value_set: tuple[str, ...] = option("value sets", "what is looked for")
     kind: RecordedKind = option("choice", "how it counts", choices=("event", "current", "ever", "planned"))
     places: tuple[Records, ...] = option(
-        "records", "where it is looked for (by default what fits the kind)", default=()
+        "records",
+        f"where it is looked for, and nowhere else; by default: {_DEFAULTS_IN_WORDS}",
+        default=(),
+        choices=tuple(KIND_OF),
     )
     on_dates: int = option("count", "distinct dates on which it must have happened", default=1, kinds=("event", "ever"))
     within_months: int | None = option("count", "look-back in months", default=None, kinds=("event", "current"))
@@ -93,6 +100,9 @@ class Recorded(Check):
 
     def children(self) -> tuple[Check, ...]:
         return (self.unless,) if self.unless else ()
+
+    def looked_in(self, declared: dataclasses.Field[Any]) -> tuple[Records, ...]:
+        return declared.metadata["looked_in"] or self.places or _DEFAULT_PLACES[self.kind]
 
     def _counts(self, statement: Statement, facts: Facts) -> bool | None:
         """Return whether the statement certainly counts, certainly does not, or possibly does (None)."""
@@ -184,9 +194,13 @@ class Diagnosis(Check):
     """The patient has a diagnosis now. Another diagnosis of the same family instead: false; both: a conflict."""
 
     key: ClassVar[str] = "diagnosis"
-    value_set: tuple[str, ...] = option("value sets", "the diagnosis")
-    other: tuple[str, ...] = option("value sets", "diagnoses that speak against it when they stand alone", default=())
-    beside: tuple[str, ...] = option("value sets", "those of them that conflict with it when both stand", default=())
+    value_set: tuple[str, ...] = option("value sets", "the diagnosis", looked_in=("conditions",))
+    other: tuple[str, ...] = option(
+        "value sets", "diagnoses that speak against it when they stand alone", default=(), looked_in=("conditions",)
+    )
+    beside: tuple[str, ...] = option(
+        "value sets", "those of them that conflict with it when both stand", default=(), looked_in=("conditions",)
+    )
 
     def evaluate(self, facts: Facts) -> Finding:
         wanted = [s for s in facts.of(*self.value_set) if s.kind == "condition"]
@@ -227,7 +241,7 @@ class GradeAtLeast(Check):
     """A current condition has this grade or a higher one. A lower grade: false; no grade stated: left open."""
 
     key: ClassVar[str] = "grade_at_least"
-    value_set: tuple[str, ...] = option("value sets", "the condition")
+    value_set: tuple[str, ...] = option("value sets", "the condition", looked_in=("conditions",))
     grade: int = option("count", "the lowest grade for which the check is true")
 
     def evaluate(self, facts: Facts) -> Finding:

@@ -20,13 +20,15 @@ class LatestResult(Check):
     """
 
     key: ClassVar[str] = "latest_result"
-    value_set: tuple[str, ...] = option("value sets", "the test")
+    value_set: tuple[str, ...] = option("value sets", "the test", looked_in=("observations",))
     true_when: Range = option("range", "the values for which the check is true")
     false_when: tuple[Range, ...] = option(
         "range", "the values for which it is false (default: all others)", default=()
     )
     unit: str = option("choice", "the unit that its number must have", default="%", choices=("%",))
-    goal: tuple[str, ...] = option("value sets", "goals whose target replaces at_least", default=())
+    goal: tuple[str, ...] = option(
+        "value sets", "goals whose target replaces at_least", default=(), looked_in=("goals",)
+    )
     within_months: int | None = option("count", "how old the result may be, in months", default=None)
     within_days: int | None = option(
         "count", "how old the result may be, in days", default=None, not_beside="within_months"

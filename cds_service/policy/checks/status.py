@@ -13,6 +13,8 @@ from cds_service.policy.outcome import Outcome
 from cds_service.policy.windows import in_words, window_start
 from fhir_mappings.facts import Evidence, Facts, Records, Statement
 
+_LOOKED_IN: tuple[Records, ...] = ("conditions", "observations")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusNow(Check):
@@ -22,9 +24,11 @@ class StatusNow(Check):
     """
 
     key: ClassVar[str] = "status_now"
-    value_set: tuple[str, ...] = option("value sets", "codes that say that it holds")
-    opposite: tuple[str, ...] = option("value sets", "codes that say that it does not")
-    unknown: tuple[str, ...] = option("value sets", "codes that say that it is unknown", default=())
+    value_set: tuple[str, ...] = option("value sets", "codes that say that it holds", looked_in=_LOOKED_IN)
+    opposite: tuple[str, ...] = option("value sets", "codes that say that it does not", looked_in=_LOOKED_IN)
+    unknown: tuple[str, ...] = option(
+        "value sets", "codes that say that it is unknown", default=(), looked_in=_LOOKED_IN
+    )
     within_months: int | None = option("count", "how old an observation may be, in months", default=None)
     within_days: int | None = option(
         "count", "how old an observation may be, in days", default=None, not_beside="within_months"
@@ -59,7 +63,7 @@ class StatusNow(Check):
 
     @property
     def records(self) -> frozenset[Records]:
-        return frozenset({"conditions", "observations"})
+        return frozenset(_LOOKED_IN)
 
     @staticmethod
     def _current(statement: Statement, facts: Facts) -> bool:

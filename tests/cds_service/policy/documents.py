@@ -19,10 +19,17 @@ from cds_service.policy.document import (
 )
 
 KNOWN = Known(
-    value_sets={"illness": "Illness", "surgery": "Surgery", "severe-illness": "Severe illness"},
+    value_sets={
+        "illness": "Illness",
+        "surgery": "Surgery",
+        "severe-illness": "Severe illness",
+        "scan": "Scan",
+        "purpose": "Purpose of an order",
+    },
     therapies=frozenset({"donislecel", "islet-allogeneic", "axi-cel", "tisa-cel"}),
     groups={"car-t-products": frozenset({"axi-cel", "tisa-cel"})},
     payers=frozenset({"acme", "zenith"}),
+    stands_in={"scan": frozenset({"procedures", "observations"}), "purpose": frozenset()},
 )
 
 MINIMAL = """\

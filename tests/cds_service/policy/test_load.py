@@ -209,6 +209,13 @@ class TestWhatIsRead:
         )
         assert third == expected
 
+    def test_one_place_in_which_a_value_set_can_stand_is_enough(self) -> None:
+        text = changed("kind: current, value_set: illness", "kind: ever, value_set: [illness, scan]")
+        assert load(text).criteria["A"].records == {"conditions", "procedures"}
+
+    def test_a_value_set_of_the_order_need_not_stand_in_the_chart(self) -> None:
+        assert load(changed(CHECK, "{order_says: purpose}")).criteria["A"].value_sets == {"purpose"}
+
     def test_exceptions_inside_a_check(self) -> None:
         text = changed("value_set: illness", "value_set: illness, unless: {order_says: surgery}")
         check = load(text).criteria["A"].met_when
@@ -221,6 +228,10 @@ UNEXPLAINED = (
     "is neither printed in the policy nor assumed. "
     "List it under `printed`, or in the `numbers` of an assumption that the criterion assumes."
 )
+PLACES = (
+    "conditions, goals, medication-administrations, medication-requests, observations, procedures, service-requests"
+)
+OF_ELSE = "Its codes and words are of something else: name another value set or place."
 
 BAD = {
     "an empty file": ("", f"{FILE}:1: the file is empty. Begin with `policy:` and the policy's id."),
@@ -352,7 +363,7 @@ BAD = {
     ),
     "an unknown value set that resembles none": (
         changed("value_set: illness", "value_set: xyz"),
-        f"{FILE}:13: A: `xyz` is not a known value set. Known here: illness, severe-illness, surgery.",
+        f"{FILE}:13: A: `xyz` is not a known value set. Known here: illness, purpose, scan, severe-illness, surgery.",
     ),
     "a check of no value set": (
         changed("value_set: illness", "value_set: []"),
@@ -423,6 +434,30 @@ BAD = {
     "several dates of what holds now": (
         changed("kind: current", "kind: current, on_dates: 2"),
         f"{FILE}:13: A: `on_dates` does not count for this `kind`. It counts for `event` or `ever`.",
+    ),
+    "a place that holds no findings": (
+        changed("kind: current", "kind: current, places: [patient]"),
+        f"{FILE}:13: A: `patient` is not a known place of findings. Known here: {PLACES}.",
+    ),
+    "a value set that cannot stand where the kind looks": (
+        changed("value_set: illness", "value_set: [illness, scan]"),
+        f"{FILE}:13: A: nothing of `scan` can stand in `conditions`, where this looks. {OF_ELSE}",
+    ),
+    "a value set that cannot stand in the places": (
+        changed("value_set: illness", "value_set: scan, places: [conditions, service-requests]"),
+        f"{FILE}:13: A: nothing of `scan` can stand in `conditions` or `service-requests`, where this looks. {OF_ELSE}",
+    ),
+    "a value set that cannot be a drug": (
+        changed(CHECK, "{medication: {value_set: scan}}"),
+        f"{FILE}:13: A: nothing of `scan` can stand in `medication-requests`, where this looks. {OF_ELSE}",
+    ),
+    "a value set that stands nowhere in a chart": (
+        changed("value_set: illness", "value_set: purpose"),
+        f"{FILE}:13: A: nothing of `purpose` can stand in `conditions`, where this looks. {OF_ELSE}",
+    ),
+    "a range that ends before it begins": (
+        changed(CHECK, "{latest_result: {value_set: illness, true_when: {at_least: 10, at_most: 3}}}"),
+        f"{FILE}:13: A: no number lies in this range. Its lower bound must lie below its upper one.",
     ),
     "a range without a bound": (
         changed(CHECK, "{latest_result: {value_set: illness, true_when: {}}}"),

@@ -66,6 +66,7 @@ def test_a_minimal_document_is_valid() -> None:
         ("value_set: illness", "value_set: illness, on_dates: 2"),
         ("kind: current", "kind: ever, within_days: 90"),
         ("value_set: illness", "value_set: illness, places: [rooms]"),
+        ("value_set: illness", "value_set: illness, places: [patient]"),
         ("{recorded: {kind: current, value_set: illness}}", "{all: []}"),
         ("{recorded: {kind: current, value_set: illness}}", "{order_is: illness, order_says: illness}"),
     ],
