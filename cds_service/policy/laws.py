@@ -20,7 +20,7 @@ def check_laws(document: PolicyDocument, lines: Mapping[str, int]) -> None:
         return PolicyError(problem, remedy, file=document.file, line=lines.get(letter, 1), letter=letter)
 
     criteria = tuple(document.criteria.values())
-    broken = (_letters(document), _numbers(criteria, document.assumptions), _questions(document))
+    broken = (_letters(document), _silence(criteria), _numbers(criteria, document.assumptions), _questions(document))
     for letter, problem, remedy in chain(*broken, _assumptions(criteria, document.assumptions)):
         raise error(problem, remedy, letter)
 
@@ -45,9 +45,21 @@ def _letters(document: PolicyDocument) -> Broken:
 
 
 def check_rules(rules: Sequence[Criterion], assumptions: Mapping[str, Assumption], file: str) -> None:
-    """Raise PolicyError for the first number or assumption of a label's sections that is not accounted for."""
-    for letter, problem, remedy in (*_numbers(rules, assumptions), *_assumptions(rules, assumptions)):
+    """Raise PolicyError for the first law that a label's sections break."""
+    broken = (_silence(rules), _numbers(rules, assumptions), _assumptions(rules, assumptions))
+    for letter, problem, remedy in chain(*broken):
         raise PolicyError(problem, remedy, file=file, line=1, letter=letter)
+
+
+def _silence(criteria: Iterable[Criterion]) -> Broken:
+    for criterion in criteria:
+        # what stands there would be called absent
+        for record in sorted(set(criterion.silence) - criterion.looked_in if criterion.checks() else ()):
+            yield (
+                criterion.id,
+                f"`silence` names {record}, in which no check of the criterion looks.",
+                "Let a check look there, or take it out.",
+            )
 
 
 def _numbers(criteria: Iterable[Criterion], assumptions: Mapping[str, Assumption]) -> Broken:

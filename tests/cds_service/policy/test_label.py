@@ -163,7 +163,9 @@ class TestVersions:
         assert (str(found.first_day) if found else None) == first_day
 
     def test_the_records_are_those_of_every_version(self) -> None:
-        second = VERSION.replace("2024-01-16", "2025-01-01").replace("kind: ever", "kind: ever, places: [observations]")
+        second = VERSION.replace("2024-01-16", "2025-01-01").replace(
+            "kind: ever", "kind: ever, places: [observations, procedures]"
+        )
         assert load().records() == {"patient", "conditions", "procedures", *RECORDED}
         assert load(MINIMAL + second).records() == load().records() | {"observations"}
 
@@ -236,6 +238,13 @@ BAD = {
         (
             f"{FILE}:19: contraindications: a criterion either requires or excludes. "
             "Give `met_when`, or `excluded_when` and `review_when`."
+        ),
+    ),
+    "silence of a record in which no check looks": (
+        changed("silence: [procedures]", "silence: [observations]"),
+        (
+            f"{FILE}:1: contraindications: `silence` names observations, in which no check of the criterion looks. "
+            "Let a check look there, or take it out."
         ),
     ),
     "silence for a requirement": (

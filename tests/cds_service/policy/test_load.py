@@ -232,6 +232,7 @@ PLACES = (
     "conditions, goals, medication-administrations, medication-requests, observations, procedures, service-requests"
 )
 OF_ELSE = "Its codes and words are of something else: name another value set or place."
+LOOK_THERE = "Let a check look there, or take it out."
 
 BAD = {
     "an empty file": ("", f"{FILE}:1: the file is empty. Begin with `policy:` and the policy's id."),
@@ -483,6 +484,10 @@ BAD = {
     "a letter twice in the logic": (
         changed("requires: A", "requires: {all: [A, A]}"),
         f"{FILE}:9: A: the logic names A twice. Keep one of them.",
+    ),
+    "silence of a record in which no check looks, so that what stands there would be called absent": (
+        changed(MET_WHEN, f"excluded_when: {CHECK}\n    silence: [conditions, procedures]"),
+        f"{FILE}:9: A: `silence` names procedures, in which no check of the criterion looks. {LOOK_THERE}",
     ),
     "a number neither printed nor assumed": (
         changed("kind: current", "kind: current, within_months: 12"),
