@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class Checked(NamedTuple):
     problems: list[str]
 
 
-def check_files(paths: Iterable[Path], payers: Path) -> Checked:
+def check_files(paths: Sequence[Path], payers: Path) -> Checked:
     """Check every file at the paths, and the policies among them together; the first problem of each file is named."""
     known = known_names(load_payers(payers))
     right: Counter[str] = Counter()
@@ -39,6 +39,8 @@ def check_files(paths: Iterable[Path], payers: Path) -> Checked:
             continue
         right[kind] += 1
         documents += [document] if document else []
+    if not problems and not right:
+        problems.append(f"{', '.join(map(str, paths))}: there is no file to check. Policies end with .yaml or .yml.")
     try:
         check_library(documents)
     except PolicyError as error:

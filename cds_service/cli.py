@@ -29,6 +29,7 @@ from cds_service.security.clients import load_clients, summary
 from cds_service.settings import Settings
 from cds_service.store import commands
 from cds_service.terminal import print_cards
+from fhir_mappings.strict_yaml import BadDataError
 
 _DATE = click.DateTime(["%Y-%m-%d"])
 
@@ -39,7 +40,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (CoverageCdsError, PolicyError) as error:
+        except (CoverageCdsError, PolicyError, BadDataError) as error:
             click.echo(f"coverage-cds: {error}", err=True)
             ctx.exit(2)
 
@@ -173,7 +174,7 @@ def check(paths: tuple[Path, ...]) -> None:
         click.echo(problem, err=True)
     if checked.problems:
         sys.exit(2)
-    found = ", ".join(f"{count} x {kind}" for kind, count in checked.right.items()) or "No file found"
+    found = ", ".join(f"{count} x {kind}" for kind, count in checked.right.items())
     click.echo(f"{found}: right.")
 
 

@@ -13,7 +13,7 @@ def yaml_files(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(p for p in path.iterdir() if p.suffix in {".yaml", ".yml"})
+            found += sorted(p for p in path.iterdir() if p.suffix.casefold() in {".yaml", ".yml"})
         elif path.is_file():
             found.append(path)
         else:

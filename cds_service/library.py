@@ -18,7 +18,7 @@ from cds_service.policy.label import NO_LABELS, Label, Labels, load_label
 from cds_service.policy.load import check_library, load_document
 from cds_service.policy.schema import schema
 from cds_service.policy.yaml_nodes import Node, parse
-from cds_service.routing import Payer, Payers, Router
+from cds_service.routing import Payer, Payers, Router, normalised
 from fhir_mappings import codes, occurrence, products, therapies
 from fhir_mappings.facts import Coding
 
@@ -73,7 +73,12 @@ def load_library(policies: Path | None = None, payers: Path | None = None, centr
     """Return the library in a folder of policy files; raise PolicyError for the first thing that is not right."""
     known_payers = load_payers(payers or PAYERS)
     known = known_names(known_payers)
-    documents = [load_file(path, known) for path in yaml_files([policies or POLICIES])]
+    folder = policies or POLICIES
+    documents = [load_file(path, known) for path in yaml_files([folder])]
+    if not documents:
+        raise PolicyError(
+            "there is no policy file.", "A folder of policies, as .yaml or .yml, is wanted.", file=str(folder)
+        )
     documents.sort(key=lambda d: (d.id, d.effective_from))
     check_library(documents)
     labels = load_labels(LABELS, known)
@@ -105,8 +110,14 @@ def load_payers(path: Path) -> Payers:
     """Return the payers of a ``payers.yaml``; raise PolicyError with the line for anything that is not right."""
     found = parse(text_of(path), str(path)).fields(("payers",))
     payers: dict[str, Payer] = {}
+    told: dict[str | Coding, str] = {}
     for node in found["payers"].elements():
         payer = _payer(node, payers)
+        ways: list[str | Coding] = [*map(normalised, payer.names), *payer.identifiers]
+        for by in ways:
+            if told.setdefault(by, payer.id) != payer.id:
+                shown = by if isinstance(by, str) else by.code
+                raise node.error(f"`{shown}` leads to {told[by]} as well as to {payer.id}.", "Give it to one of them.")
         payers[payer.id] = payer
     return Payers(payers.values())
 

@@ -9,10 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cds_service.library import POLICIES
 from cds_service.policy.document import PolicyDocument
+from fhir_mappings import strict_yaml
 
 FOLDER = Path(__file__).parent / "policy_cases"
 OUTCOMES = ("met", "not-met", "undocumented")
@@ -60,7 +59,8 @@ class Case:
     @property
     def chart(self) -> list[Mapping[str, Any]]:
         """The lines of the chart, those that the case shares with others first."""
-        return [*self.charts.get(self.given.get("given", ""), ()), *self.given.get("chart", [])]
+        shared = self.charts[self.given["given"]] if "given" in self.given else ()
+        return [*shared, *self.given.get("chart", [])]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def proof_of(document: PolicyDocument) -> Proof | None:
 
 @cache
 def case_files() -> tuple[CaseFile, ...]:
-    """Return every case file. Raises BadCaseError for what the format does not have."""
+    """Return every case file. Raises BadCaseError for what the format does not have, BadDataError for bad YAML."""
     return tuple(_read(path) for path in sorted(FOLDER.glob("*.yaml")))
 
 
@@ -119,9 +119,7 @@ def _revision(path: Path) -> str:
 
 @cache
 def _raw(stem: str) -> Any:
-    # the base loader keeps every value as it is written: "yes", 0584T and 2026-02 stay texts
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-    return yaml.load((FOLDER / f"{stem}.yaml").read_bytes(), Loader=loader)  # noqa: S506 - it makes texts only
+    return strict_yaml.read(FOLDER / f"{stem}.yaml", as_written=True)
 
 
 def _read(path: Path) -> CaseFile:
@@ -145,8 +143,8 @@ def _borrowed(stem: str, found: Any, borrowed: Any) -> Iterator[Case]:
 
 
 def _case(stem: str, found: Any, entry: Any) -> Case:
-    if unknown := set(entry) - _CASE_KEYS:
-        raise BadCaseError(f"{stem}: {entry.get('case')}: unknown keys {sorted(unknown)}")
+    if problem := _problem(found, entry):
+        raise BadCaseError(f"{stem}: {entry.get('case')}: {problem}")
     letter = entry.get("letter")
     expect = dict(entry.get("letters", {}))
     if letter:
@@ -158,3 +156,16 @@ def _case(stem: str, found: Any, entry: Any) -> Case:
     return Case(
         stem, entry["case"], letter, expect, entry, found["orders"], found.get("charts", {}), found.get("centres", ())
     )
+
+
+def _problem(found: Any, entry: Any) -> str | None:
+    """Return what a case says that the format does not have, or that its file does not: it would prove nothing."""
+    if unknown := set(entry) - _CASE_KEYS:
+        return f"unknown keys {sorted(unknown)}"
+    for key, names in (("given", found.get("charts", {})), ("order", found["orders"])):
+        named = entry.get(key)
+        if isinstance(named, str) and named not in names:
+            return f"{key}: {named} is none of {sorted(names)}"
+    if entry.get("silence", "strict") != "strict":
+        return "silence can only be strict"
+    return None

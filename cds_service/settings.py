@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cds_service.errors import SettingsError
@@ -179,6 +179,13 @@ class Settings(BaseSettings):
                     "no user, query, escape or last dot"
                 )
         return value
+
+    @field_validator("payers", "policies", "centres", "clients", "fhir_ca", "data_dir", mode="before")
+    @classmethod
+    def _not_blank(cls, value: object, info: ValidationInfo) -> object:
+        """Take a path that is set to nothing as not set: else it would be the folder in which the service runs."""
+        is_blank = isinstance(value, str) and not value.strip()
+        return cls.model_fields[str(info.field_name)].default if is_blank else value
 
     @field_validator("base_url", mode="after")
     @classmethod

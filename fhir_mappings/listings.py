@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fhir_mappings import strict_yaml
 from fhir_mappings.phrases import Wording
-from fhir_mappings.systems import normal_forms, read_yaml, system_names, system_uri
+from fhir_mappings.strict_yaml import BadDataError
+from fhir_mappings.systems import normal_forms, shape_of, system_names, system_uri
 
 SCOPES = frozenset({"medications", "procedures", "conditions", "observations", "orders", "reasons"})
 """Where words may be looked for; the same word can mean different things in a drug's name and in a reason."""
@@ -44,16 +46,16 @@ class ValueSet(NamedTuple):
 
 def is_verified(verified: str) -> bool:
     """Whether a code or word was checked against a published source."""
-    return not verified.startswith("unverified")
+    return not verified.casefold().startswith("unverified")
 
 
 def read_value_set(path: Path) -> ValueSet:
-    """Read one value set; ValueError naming the file and what is wrong with it."""
-    found = read_yaml(path)
+    """Read one value set; BadDataError naming the file and what is wrong with it."""
+    found = strict_yaml.read(path)
     try:
         return _value_set(path.stem, found)
     except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
+        raise BadDataError(f"{path.name}: {error}") from error
 
 
 def _value_set(stem: str, found: Any) -> ValueSet:
@@ -61,21 +63,32 @@ def _value_set(stem: str, found: Any) -> ValueSet:
     if found["name"] != stem:
         raise ValueError(f"its name is {found['name']!r}, not that of the file")
     listed = [code for group in found.get("codes", []) for code in listed_codes(group)]
-    listed += [code._replace(prefix=True) for group in found.get("prefixes", []) for code in listed_codes(group)]
+    listed += [
+        code._replace(prefix=True) for group in found.get("prefixes", []) for code in listed_codes(group, whole=False)
+    ]
     words = tuple(_listed_words(group) for group in found.get("words", []))
     if not listed and not words:
         raise ValueError("it lists neither codes nor words")
     return ValueSet(stem, str(found["title"]), found.get("note"), tuple(listed), words)
 
 
-def listed_codes(group: Any, *more: str) -> list[ListedCode]:
-    """Read a group of codes, normalised; ``more`` are further keys that it may have. ValueError when it is bad."""
+def listed_codes(group: Any, *more: str, whole: bool = True) -> list[ListedCode]:
+    """Read a group of codes, normalised; ``more`` are further keys that it may have. ValueError when it is bad.
+
+    Codes that are not ``whole`` are beginnings of codes: their shape tells nothing.
+    """
     found = fields(group, {"system", "verified", "codes"}, more)
     system = found["system"]
     if system not in system_names():
         raise ValueError(f"unknown system {system!r}")
     forms = {code: normal_forms(system_uri(system), code) for code in texts(found["codes"])}
-    if bad := [code for code, form in forms.items() if len(form) != 1 or form[0][0] != system]:
+    shape = shape_of(system) if whole else None
+    bad = [
+        code
+        for code, form in forms.items()
+        if len(form) != 1 or form[0][0] != system or (shape is not None and not shape.fullmatch(code))
+    ]
+    if bad:
         raise ValueError(f"{bad} are no codes of {system}")
     return [ListedCode(*form[0], str(found["verified"])) for form in forms.values()]
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from fhir_mappings import strict_yaml
 from fhir_mappings.dates import date_range
 from fhir_mappings.facts import Approval, Course, DateRange
 from fhir_mappings.listings import ListedCode, fields, listed_codes, texts
-from fhir_mappings.systems import DATA, read_yaml
+from fhir_mappings.strict_yaml import BadDataError
+from fhir_mappings.systems import DATA
 
 UNIDENTIFIED = "unidentified-biologic"
 """The therapy of an order that has only an unlisted code."""
@@ -122,8 +124,8 @@ def registry() -> tuple[dict[str, Product], tuple[SharedName, ...]]:
 
 
 def read_products(path: Path) -> tuple[dict[str, Product], tuple[SharedName, ...]]:
-    """Read the registry; ValueError naming the file, the product and what is wrong with it."""
-    found = read_yaml(path)
+    """Read the registry; BadDataError naming the file, the product and what is wrong with it."""
+    found = strict_yaml.read(path)
     try:
         found = fields(found, {"shared_names", *_SECTIONS}, {"sources"})
         listed: dict[str, Product] = {}
@@ -132,7 +134,7 @@ def read_products(path: Path) -> tuple[dict[str, Product], tuple[SharedName, ...
                 _add(listed, _product(entry, state))
         return listed, tuple(_shared(entry, listed) for entry in found["shared_names"])
     except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
+        raise BadDataError(f"{path.name}: {error}") from error
 
 
 def _add(listed: dict[str, Product], one: Product) -> None:

@@ -7,13 +7,15 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from fhir_mappings import strict_yaml
 from fhir_mappings.chart import Resource
 from fhir_mappings.descriptions import Description, describe
 from fhir_mappings.facts import Coding, Route
 from fhir_mappings.json_fields import objects
 from fhir_mappings.listings import fields, listed_codes, wording
 from fhir_mappings.phrases import Phrases, Wording
-from fhir_mappings.systems import DATA, normal_forms, read_yaml
+from fhir_mappings.strict_yaml import BadDataError
+from fhir_mappings.systems import DATA, normal_forms
 
 ROUTES: tuple[Route, ...] = get_args(Route)
 
@@ -93,8 +95,8 @@ def _registry() -> _Stated:
 
 
 def read_routes(path: Path) -> _Stated:
-    """Read how routes are stated; ValueError naming the file and what is wrong with it."""
-    content = read_yaml(path)
+    """Read how routes are stated; BadDataError naming the file and what is wrong with it."""
+    content = strict_yaml.read(path)
     codes: _Codes = {}
     prefixes: _Codes = {}
     within: dict[Route, Route] = {}
@@ -107,11 +109,11 @@ def read_routes(path: Path) -> _Stated:
             route = _route(entry["route"])
             wordings += [(wording(group), route) for group in entry["words"]]
             _add(codes, entry.get("codes", ()), route)
-            _add(prefixes, entry.get("prefixes", ()), route)
+            _add(prefixes, entry.get("prefixes", ()), route, whole=False)
             if "within" in entry:
                 within[route] = _route(entry["within"])
     except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
+        raise BadDataError(f"{path.name}: {error}") from error
     phrases = Phrases([words for words, _ in wordings])
     return _Stated(codes, prefixes, untold, phrases, [route for _, route in wordings], within)
 
@@ -123,7 +125,7 @@ def _route(name: object) -> Route:
     raise ValueError(f"{name!r} is no route; known are {sorted(ROUTES)}")
 
 
-def _add(index: _Codes, groups: Iterable[Any], route: Route) -> None:
-    for listed in (code for group in groups for code in listed_codes(group)):
+def _add(index: _Codes, groups: Iterable[Any], route: Route, *, whole: bool = True) -> None:
+    for listed in (code for group in groups for code in listed_codes(group, whole=whole)):
         if index.setdefault((listed.system, listed.code), route) != route:
             raise ValueError(f"{listed.code} is also a code of another route")

@@ -7,20 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from fhir_mappings import strict_yaml
 from fhir_mappings.facts import Coding
 
 DATA = Path(__file__).parent
 _LONGEST_CODE = 40  # no code that we list is longer, and what an EHR sends as a code must not fill our caches
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a data file; ValueError naming it when it is not YAML."""
-    try:
-        return yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date without quotes
-        raise ValueError(f"{path.name}: not YAML: {error}") from error
 
 
 def canonical(system: str | None, code: str | None) -> Coding | None:
@@ -78,6 +69,13 @@ def system_uri(name: str) -> str:
     return str(_systems()[name]["uri"])
 
 
+@cache
+def shape_of(name: str) -> re.Pattern[str] | None:
+    """Return the shape of a system's codes as we list them; None where any text may be one. KeyError for no system."""
+    shape = _systems()[name].get("shape")
+    return re.compile(shape) if shape else None
+
+
 def system_names() -> frozenset[str]:
     """Return the short names of the systems that we know."""
     return frozenset(_systems())
@@ -85,7 +83,7 @@ def system_names() -> frozenset[str]:
 
 @cache
 def _systems() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = read_yaml(DATA / "systems.yaml")["systems"]
+    found: dict[str, dict[str, Any]] = strict_yaml.read(DATA / "systems.yaml")["systems"]
     return found
 
 

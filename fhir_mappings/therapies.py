@@ -10,14 +10,15 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fhir_mappings import products
+from fhir_mappings import products, strict_yaml
 from fhir_mappings.codes import match_code, match_words, together, value_set, value_set_names
 from fhir_mappings.facts import Identified
 from fhir_mappings.json_fields import LONGEST
 from fhir_mappings.listings import ListedCode, fields, listed_codes, texts, wording
 from fhir_mappings.phrases import Phrases, Wording
 from fhir_mappings.products import Product, SharedName
-from fhir_mappings.systems import DATA, normal_forms, read_yaml
+from fhir_mappings.strict_yaml import BadDataError
+from fhir_mappings.systems import DATA, normal_forms
 
 NOT_A_THERAPY = "nothing"
 """What a text names when an unlisted code is for something else than a cell or gene therapy."""
@@ -143,15 +144,15 @@ def _registry() -> _Registry:
 
 
 def read_registry(path: Path, listed: Mapping[str, Product], shared: Iterable[SharedName]) -> _Registry:
-    """Read how orders name products and other therapies; ValueError naming the file and what is wrong with it."""
+    """Read how orders name products and other therapies; BadDataError naming the file and what is wrong with it."""
     titles = {one.id: one.title for one in listed.values()}
     codes: dict[tuple[str, str], _Naming] = {}
-    found = read_yaml(path)
+    found = strict_yaml.read(path)
     try:
         wordings = [*_product_namings(listed, shared, codes), *_therapy_namings(found, titles, codes)]
         codes_of = {entry["id"]: _listed(entry) for entry in found["therapies"]}
     except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
+        raise BadDataError(f"{path.name}: {error}") from error
     named = [naming._replace(rank=rank) for rank, (_, naming) in enumerate(wordings)]
     return _Registry(titles, codes, Phrases([words for words, _ in wordings]), named, codes_of)
 

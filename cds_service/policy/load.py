@@ -87,9 +87,20 @@ def load_document(text: str, file: str, known: Known) -> PolicyDocument:
 
 
 def check_library(documents: Iterable[PolicyDocument]) -> None:
-    """Raise PolicyError when two documents are open on one day for the same payer, line of business and therapy."""
+    """Raise PolicyError when two documents are open on one day for the same payer, line of business and therapy.
+
+    A number is one payer's: pages, questions and records name a policy by it alone.
+    """
     seen: dict[tuple[object, ...], list[PolicyDocument]] = {}
+    payers: dict[str, PolicyDocument] = {}
     for document in documents:
+        first = payers.setdefault(document.id.casefold(), document)
+        if first.payer != document.payer:
+            raise PolicyError(
+                f"{document.id} is a policy of {document.payer} here and of {first.payer} in {first.file}.",
+                "Tell their numbers apart, such as by the payer's short name before them.",
+                file=document.file,
+            )
         for therapy in sorted(document.therapies()):
             for line in sorted(document.lines):
                 others = seen.setdefault((document.payer, line, therapy), [])

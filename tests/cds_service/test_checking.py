@@ -45,6 +45,11 @@ def test_a_folder_is_checked_for_its_yaml_files(tmp_path: Path) -> None:
     assert check(tmp_path) == (Counter({"registry of treatment centres": 2}), [])
 
 
+def test_a_folder_without_such_files_is_a_problem(tmp_path: Path) -> None:
+    found = check(written(tmp_path, a_txt="policy: P1"))
+    assert found.problems == [f"{tmp_path}: there is no file to check. Policies end with .yaml or .yml."]
+
+
 def test_the_first_problem_of_each_file_is_named_and_the_others_are_still_checked(tmp_path: Path) -> None:
     written(
         tmp_path,

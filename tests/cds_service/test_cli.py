@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from cds_service import server
 from cds_service.cli import main
 from cds_service.library import POLICIES
+from fhir_mappings.strict_yaml import BadDataError
 from tests.medplum import Medplum
 from tests.overload import LONGEST
 from tests.serving import ROOT, serving
@@ -304,6 +305,16 @@ class TestServe:
         monkeypatch.setenv("COVERAGE_CDS_POLICIES", str(tmp_path))
 
         assert "X_2026-01-01.yaml:1: " in refused("serve", "--port", "8123")
+
+    def test_data_of_ours_that_is_not_right_stops_the_start_in_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object) -> None:
+            raise BadDataError("x.yaml: line 4: `codes` is given twice; keep one of them")
+
+        monkeypatch.setattr("cds_service.cli.load_library", broken)
+
+        assert refused("policies", "check") == (
+            "coverage-cds: x.yaml: line 4: `codes` is given twice; keep one of them\n"
+        )
 
     def test_options_reach_the_server(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         started: list[dict[str, Any]] = []

@@ -24,6 +24,7 @@ criteria:
   A: {label: ill, text: Ill., settled_by: Illness., met_when: {recorded: {kind: current, value_set: type-1-diabetes}}}
 """
 
+NAIC = 'identifiers: [{system: naic, value: "12345"}]'
 ACME = "payers:\n  - {id: acme, label: Acme, names: [Acme]}\n"
 
 
@@ -76,6 +77,17 @@ class TestLibrary:
         with pytest.raises(PolicyError, match=r"P2\.yaml: P2 and P1 both govern donislecel for acme"):
             load_library(policies, payers)
 
+    def test_one_number_under_two_payers_stops_the_start(self, policies: Path, payers: Path) -> None:
+        payers.write_text(ACME + "  - {id: beta, label: Beta, names: [Beta]}\n", encoding="utf-8")
+        (policies / "P2.yaml").write_text(POLICY.replace("payer: acme", "payer: beta"), encoding="utf-8")
+        with pytest.raises(PolicyError, match=r"P1 is a policy of beta here and of acme in .*P1\.yaml"):
+            load_library(policies, payers)
+
+    def test_a_folder_without_a_policy_stops_the_start(self, policies: Path, payers: Path) -> None:
+        (policies / "P1.yaml").rename(policies / "P1.yaml.old")
+        with pytest.raises(PolicyError, match=r"policies: there is no policy file\. A folder of policies"):
+            load_library(policies, payers)
+
     def test_a_bad_document_stops_the_start(self, policies: Path, payers: Path) -> None:
         (policies / "P2.yaml").write_text("policy: [", encoding="utf-8")
         with pytest.raises(PolicyError, match=r"P2\.yaml:1: this is not YAML"):
@@ -88,9 +100,9 @@ class TestLibrary:
 
 class TestFiles:
     def test_a_folder_gives_its_yaml_files_by_name(self, policies: Path) -> None:
-        for name in ("b.yml", "a.yaml", "README.md", "policy.schema.json"):
+        for name in ("b.yml", "a.yaml", "c.YAML", "README.md", "policy.schema.json"):
             (policies / name).write_text("", encoding="utf-8")
-        assert [p.name for p in yaml_files([policies])] == ["P1.yaml", "a.yaml", "b.yml"]
+        assert [p.name for p in yaml_files([policies])] == ["P1.yaml", "a.yaml", "b.yml", "c.YAML"]
 
     def test_a_file_gives_itself(self, policies: Path) -> None:
         assert yaml_files([policies / "P1.yaml"]) == [policies / "P1.yaml"]
@@ -140,6 +152,14 @@ class TestPayers:
             (
                 ACME + "  - {id: b, label: B, names: [B], identifiers: [{system: naic}]}\n",
                 "payers.yaml:3: `value` is missing.",
+            ),
+            (
+                ACME + "  - {id: b, label: B, names: ['ACME, Inc.']}\n",
+                "payers.yaml:3: `acme` leads to acme as well as to b. Give it to one of them.",
+            ),
+            (
+                "payers:\n" + "".join(f"  - {{id: {p}, label: {p}, names: [{p}], {NAIC}}}\n" for p in "ab"),
+                "payers.yaml:3: `12345` leads to a as well as to b.",
             ),
             ("payers:\n  - acme\n", "payers.yaml:2: found `acme` where a mapping is needed."),
         ],

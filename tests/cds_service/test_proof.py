@@ -58,6 +58,9 @@ def test_a_case_has_the_lines_that_it_shares_and_its_own() -> None:
     [
         ({"case": "A", "letter": "I", "expect": "met", "chrat": []}, "unknown keys ['chrat']"),
         ({"case": "A", "letter": "I", "expect": "yes"}, "expect must be one of"),
+        ({"case": "A", "letter": "I", "expect": "met", "given": "everythng"}, "given: everythng is none of ["),
+        ({"case": "A", "letter": "I", "expect": "met", "order": "Lantidar"}, "order: Lantidar is none of ["),
+        ({"case": "A", "letter": "I", "expect": "met", "silence": "Strict"}, "silence can only be strict"),
         ({"case": "A"}, "expect must be one of"),
     ],
 )

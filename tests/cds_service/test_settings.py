@@ -68,6 +68,13 @@ def test_an_unusable_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str
         Settings.load()
 
 
+@pytest.mark.parametrize("name", ["policies", "payers", "centres", "clients", "fhir_ca", "data_dir"])
+def test_a_path_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"COVERAGE_CDS_{name}".upper(), " ")
+
+    assert getattr(Settings.load(), name) == Settings.model_fields[name].default
+
+
 def test_a_password_in_a_setting_is_not_repeated() -> None:
     with pytest.raises(SettingsError, match=r"FHIR_SERVERS: .*number 2 is not a plain URL") as caught:
         Settings.load(fhir_servers=("https://a.example.org", "https://user:canary@b.example.org"))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_mappings import codes, listings
+from fhir_mappings import codes, listings, strict_yaml
 from fhir_mappings.codes import NOTHING, Match, match_code, match_words, together, value_set, value_set_names
 from fhir_mappings.listings import is_verified, read_value_set
-from fhir_mappings.systems import DATA, read_yaml, system_names
+from fhir_mappings.systems import DATA, system_names
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 PCS = "http://www.cms.gov/Medicare/Coding/ICD10"
@@ -51,7 +51,7 @@ def test_every_value_set_loads_has_a_title_of_its_own_and_known_systems(path: Pa
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_code_lists_hold_codes_and_no_texts_of_code_systems(path: Path) -> None:
-    found = read_yaml(path)
+    found = strict_yaml.read(path)
     for group in [*found.get("codes", []), *found.get("prefixes", [])]:
         assert set(group) == {"system", "verified", "codes"}
         assert all(re.fullmatch(r"[A-Za-z0-9.-]{1,20}", code) for code in group["codes"])
@@ -286,6 +286,14 @@ def test_every_way_to_write_an_icd_code_leads_to_its_value_set(code: listings.Li
         ("{name: x, title: t, colour: red}", "unknown keys ['colour']"),
         ("{name: x, title: t, codes: [{system: icd-9, verified: v, codes: [a]}]}", "unknown system 'icd-9'"),
         ("{name: x, title: t, codes: [{system: cpt, verified: v, codes: [J3590]}]}", "['J3590'] are no codes of cpt"),
+        ("{name: x, title: t, codes: [{system: cpt, verified: v, codes: ['3824O']}]}", "['3824O'] are no codes of cpt"),
+        (
+            "{name: x, title: t, codes: [{system: icd-10-cm, verified: v, codes: [E10.64l]}]}",
+            "['E10.64l'] are no codes",
+        ),
+        ("{name: x, title: t, codes: [{system: icd-10-cm, verified: v, codes: [EIO.9]}]}", "['EIO.9'] are no codes"),
+        ("{name: x, title: t, codes: [{system: loinc, verified: v, codes: ['45484']}]}", "['45484'] are no codes"),
+        ("name: x\ntitle: t\ncodes: []\ncodes: []\n", "line 4: `codes` is given twice; keep one of them"),
         ("{name: x, title: t, codes: [{system: cpt, verified: v, codes: [38242]}]}", "numbers in quotes"),
         ("{name: x, title: t, codes: [{system: cpt, verified: v, codes: '38242'}]}", "expected a list of texts"),
         ("{name: x, title: t, codes: [{system: ndc, verified: v, codes: ['7353900101']}]}", "are no codes of ndc"),

@@ -124,7 +124,7 @@ def test_a_damaged_dosage_never_raises(resource: dict[str, Any]) -> None:
     routes.stated(resource, ())
 
 
-CODES = "codes: [{system: snomed, verified: v, codes: ['1']}]"
+CODES = "codes: [{system: snomed, verified: v, codes: ['421437000']}]"
 ORAL, TOPICAL = (f"{{route: {route}, words: [], {CODES}}}" for route in ("oral", "topical"))
 
 
@@ -134,7 +134,7 @@ ORAL, TOPICAL = (f"{{route: {route}, words: [], {CODES}}}" for route in ("oral",
         ("[]", "expected keys and values"),
         ("{routes: [{route: sideways, words: []}], untold: []}", "'sideways' is no route"),
         ("{routes: [{route: oral, words: [], within: x}], untold: []}", "'x' is no route"),
-        (f"{{untold: [], routes: [{ORAL}, {TOPICAL}]}}", "1 is also a code of another route"),
+        (f"{{untold: [], routes: [{ORAL}, {TOPICAL}]}}", "421437000 is also a code of another route"),
     ],
 )
 def test_a_bad_file_is_named_with_what_is_wrong(content: str, problem: str, tmp_path: Path) -> None:

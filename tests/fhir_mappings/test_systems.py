@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_mappings import systems
+from fhir_mappings import strict_yaml, systems
 from fhir_mappings.facts import Coding
-from fhir_mappings.systems import canonical, ndc_forms, normal_forms, read_yaml, system_names, system_uri
+from fhir_mappings.systems import canonical, ndc_forms, normal_forms, system_names, system_uri
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 CPT = "http://www.ama-assn.org/go/cpt"
@@ -113,7 +113,22 @@ def test_a_file_that_is_not_yaml_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("a: [")
     with pytest.raises(ValueError, match=r"^bad\.yaml: not YAML"):
-        read_yaml(path)
+        strict_yaml.read(path)
+
+
+def test_a_value_stays_as_it_is_written_where_that_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: {b: yes, c: 2026-02, d: 1.50}")
+    assert strict_yaml.read(path, as_written=True) == {"a": {"b": "yes", "c": "2026-02", "d": "1.50"}}
+    assert strict_yaml.read(path)["a"]["b"] is True
+
+
+@pytest.mark.parametrize("as_written", [False, True])
+def test_a_key_that_is_given_twice_is_named_with_its_line(*, as_written: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a:\n  b: 1\n  c: 2\n  b: 3\n")
+    with pytest.raises(ValueError, match=r"^a\.yaml: line 4: `b` is given twice; keep one of them$"):
+        strict_yaml.read(path, as_written=as_written)
 
 
 def test_one_uri_for_two_systems_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

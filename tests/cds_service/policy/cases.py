@@ -30,6 +30,7 @@ _RECORDS: tuple[Records, ...] = get_args(Records)
 def assess(case: Case, document: PolicyDocument) -> Assessment:
     """Return what the document says about the case, from raw FHIR resources on."""
     given = case.given
+    _check_questions(case, document)
     day = given.get("on", SERVICE_DATE)
     raw = order_resource(case.order, day)
     order = orders.read(raw, {})
@@ -52,6 +53,12 @@ def assess(case: Case, document: PolicyDocument) -> Assessment:
     centres = Centres(tuple(_centre(row) for row in case.centres))
     found = replace(found, centre=centres.standing(found.order, on))
     return evaluate(document, found, _line(given.get("line")), silence, library().labels)
+
+
+def _check_questions(case: Case, document: PolicyDocument) -> None:
+    asked = {name for key in ("attested", "also_attested") for name in case.given.get(key, ())}
+    if unknown := asked - document.questions.keys():
+        raise BadCaseError(f"{case.sentence}: {sorted(unknown)} are no questions of {document.id}")
 
 
 def _attested(case: Case) -> Iterator[Json]:

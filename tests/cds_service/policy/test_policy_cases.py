@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from cds_service.policy.document import CriterionResult
+from cds_service.proof import BadCaseError
 from tests.cds_service.policy.cases import OUTCOMES, Case, CaseFile, all_cases, assess, case_files, document
+from tests.cds_service.policy.chart_lines import concept
 
 COMPLETE = ("CP.MP.101_2023-02-01", "CP.MP.250_2025-10-01", "THP-ISLET_2026-01-24")
 
@@ -68,3 +71,16 @@ def test_a_reason_is_given_only_for_letters_of_the_policy(found: CaseFile) -> No
 
 def test_no_two_cases_have_the_same_sentence() -> None:
     assert [name for name, count in Counter(case.id for case in all_cases()).items() if count > 1] == []
+
+
+def test_an_answer_to_a_question_that_the_policy_does_not_ask_proves_nothing() -> None:
+    case = all_cases()[0]
+    answered = replace(case, given={**case.given, "attested": {"no-such-question": "yes"}})
+    with pytest.raises(BadCaseError, match="are no questions of"):
+        assess(answered, document(case.document))
+
+
+@pytest.mark.parametrize("written", ["E10.64l", "3824O", "J359", "73539-001", "e10.9 type 1 diabetes"])
+def test_a_misspelt_code_is_not_taken_for_words(written: str) -> None:
+    with pytest.raises(BadCaseError, match="begins like a code"):
+        concept(written)
