@@ -26,7 +26,7 @@ _SHAPES = (
     ("loinc", re.compile(r"\d{4,6}-\d")),
     ("ndc", re.compile(r"\d{4,5}-\d{3,4}-\d{1,2}")),
 )
-_LOOKS_LIKE_A_CODE = re.compile(r"[A-Za-z]{1,2}\d[0-9A-Za-z.]{2,}|\d{4,}[A-Za-z]?(?:-\d+)*")
+_LOOKS_LIKE_A_CODE = re.compile(r"[A-Za-z]\d[0-9A-Za-z.]{2,}|\d{4,}[A-Za-z]?(?:-\d+)*")
 _QUANTITY = re.compile(r"([<>]=?)?\s*(-?\d+(?:\.\d+)?)\s*(.*)")
 _YES_OR_NO = {"yes": True, "no": False}
 
