@@ -11,8 +11,16 @@ LONGEST_TEXT = 2000
 """Characters of a text that are read; an order's name or reason is never longer, and a note's begin says what it is."""
 
 _TOKEN = re.compile(r"[^\W_]+")
-_NEGATIONS = frozenset({("no",), ("not",), ("non",), ("never",), ("without",), ("denies",)})
 _ARTICLES = frozenset({"a", "an", "the", "any"})
+_PREFIX = frozenset({("non",)})
+_SHORTENED = frozenset({"don", "doesn", "didn", "isn", "aren", "wasn", "weren", "hasn", "haven"})
+_NEGATIONS = frozenset({"no", "not", "never", "without", "denies", "denied", "neither", "nor"}) | _SHORTENED
+_NO_DENIAL = frozenset({"only", "just", "merely", "simply", "doubt", "delay", "question"})
+"""After a negation they make it none: "not only", "without delay"."""
+_TURNS = frozenset({"but", "however", "although", "though", "except", "despite", "because", "while", "whereas"})
+_REACH = 5
+"""Words that may stand between a negation and what it denies ("no evidence of cytogenetic or molecular relapse")."""
+_CLAUSE_END = re.compile(r"[;:,!?()\[\]\n]|\.(?!\d)|\s[-\u2013\u2014]\s")
 
 Tokens = tuple[str, ...]
 
@@ -27,8 +35,9 @@ class Wording:
     """Words that mean one thing, and what takes that meaning away.
 
     ``not_words`` anywhere in the text cancel all of it. ``not_after`` and ``not_before`` cancel the mention that stands
-    directly after or before them, as a negation (no, not, without ...) always does. ``exact`` words count
-    only in the case in which they are given, which is for acronyms that are also words (TIL, CAR).
+    directly after or before them, as a negation (no, not, without ...) a few words before in the same clause always
+    does. ``exact`` words count only in the case in which they are given, which is for acronyms that are also words
+    (TIL, CAR).
     """
 
     words: tuple[str, ...]
@@ -62,7 +71,7 @@ class Phrases:
                 number,
                 wording.exact,
                 _folded(wording.not_words),
-                _folded(wording.not_after) | _NEGATIONS,
+                _folded(wording.not_after) | _PREFIX,
                 _folded(wording.not_before),
             )
             for phrase in wording.words:
@@ -85,8 +94,9 @@ class Phrases:
                 end = at + len(phrase)
                 if folded[at:end] != phrase or (rule.exact and written[at:end] != exactly):
                     continue
-                if rule.number not in found and not _cancelled(rule, folded, at, end):
-                    found.add(rule.number)
+                if rule.number in found or _cancelled(rule, folded, at, end) or _denied(folded, at, text):
+                    continue
+                found.add(rule.number)
         return sorted(found)
 
 
@@ -107,6 +117,29 @@ def _cancelled(rule: _Rule, folded: Tokens, start: int, end: int) -> bool:
         or any(folded[end : end + len(phrase)] == phrase for phrase in rule.not_before)
         or any(_stands(phrase, folded) for phrase in rule.absent)
     )
+
+
+def _denied(folded: Tokens, start: int, text: str) -> bool:
+    """Whether a negation stands a few words before the mention in its clause. The nearest one decides."""
+    for at in range(start - 1, max(-1, start - 2 - _REACH), -1):
+        if folded[at] in _TURNS:
+            return False
+        if folded[at] in _NEGATIONS and _negates(folded, at, start):
+            doubled = at > 0 and folded[at - 1] in _NEGATIONS
+            return not doubled and _in_one_clause(text, at, start)
+    return False
+
+
+def _negates(folded: Tokens, at: int, start: int) -> bool:
+    """Whether a negation denies what follows; "no longer" denies only what follows close by."""
+    following = folded[at + 1]
+    return following not in _NO_DENIAL and (following != "longer" or start - at <= 3)
+
+
+def _in_one_clause(text: str, first: int, last: int) -> bool:
+    normal = unicodedata.normalize("NFKC", text[:LONGEST_TEXT])
+    spans = [word.span() for word in _TOKEN.finditer(normal)]
+    return _CLAUSE_END.search(normal, spans[first][1], spans[last][0]) is None
 
 
 def _stands(phrase: Tokens, folded: Tokens) -> bool:

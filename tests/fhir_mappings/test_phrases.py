@@ -46,6 +46,45 @@ def test_a_mention_is_cancelled_by_what_stands_directly_before_or_after_it(text:
     assert PHRASES.find(text) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Not in relapse",
+        "No molecular relapse; donor chimerism falling",
+        "no cytogenetic or molecular relapse",
+        "No evidence of disease relapse",
+        "Has never had a relapse",
+        "MRD negative, no hematologic relapse",
+        "Unchanged, not yet a relapse",
+        "The patient hasn't had any relapse",
+        "no longer a relapse",
+        "Dose 0.1; no 0.5 log relapse",
+    ],
+)
+def test_a_negation_a_few_words_before_in_the_same_clause_cancels(text: str) -> None:
+    assert PHRASES.find(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No GVHD; relapse",
+        "No GVHD, relapse in the marrow",
+        "No GVHD (relapse)",
+        "GVHD: no. Relapse",
+        "Chimerism not full - relapse",
+        "No GVHD but relapse",
+        "Not only relapse",
+        "There is no doubt about the relapse",
+        "not without relapse",
+        "no longer in remission after relapse",
+        "No graft failure and no need of any further donor search in this relapse",
+    ],
+)
+def test_a_negation_of_something_else_does_not_cancel(text: str) -> None:
+    assert PHRASES.find(text) == [0]
+
+
 def test_another_mention_in_the_same_text_still_counts() -> None:
     assert PHRASES.find("no relapse now; to prevent relapse") == [0]
 
