@@ -42,6 +42,8 @@ class Match(NamedTuple):
 
     concepts: frozenset[str]
     unverified: frozenset[str]
+    told: frozenset[str] = frozenset()
+    """The part that says that it is a therapy, where words alone do: a mention, which is not enough."""
 
 
 NOTHING = Match(frozenset(), frozenset())

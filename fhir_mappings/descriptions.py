@@ -138,7 +138,8 @@ def _collect(
 def matches(description: Description, scope: str | None = None, *, therapy: bool = False) -> Match:
     """Return the value sets that hold one of the codes or, in a scope of words, whose words stand in the texts.
 
-    ``therapy`` adds ``therapy:<id>`` when the description is of a known therapy, so that earlier products are found.
+    ``therapy`` adds ``therapy:<id>`` when the description is of a known therapy, so that earlier products are found,
+    and tells what of it rests on words alone.
     """
     found: Match | None = description.derived.get((scope, therapy))
     if found is None:
@@ -155,12 +156,24 @@ def _matches(description: Description, scope: str | None, therapy: bool) -> Matc
 
 
 def _found(codings: Codings, texts: tuple[str, ...], scope: str | None, therapy: bool) -> Match:
-    found = [codes.match_code(system, code) for system, code in codings]
-    if scope is not None:
-        found += [codes.match_words(words, scope) for words in texts]
-    if therapy and (recognised := therapies.recognise(codings, texts)):
-        found.append(Match(recognised.concepts | {f"therapy:{recognised.therapy}"}, frozenset()))
-    return together(found)
+    coded = together(codes.match_code(system, code) for system, code in codings)
+    worded = [codes.match_words(words, scope) for words in texts] if scope is not None else []
+    found = together([coded, *worded])
+    return _with_therapy(codings, texts, coded, found) if therapy else found
+
+
+def _with_therapy(codings: Codings, texts: tuple[str, ...], coded: Match, found: Match) -> Match:
+    recognised = therapies.recognise(codings, texts)
+    named: frozenset[str] = frozenset()
+    if recognised is not None:
+        named = frozenset({f"therapy:{recognised.therapy}"})
+        found = together([found, Match(recognised.concepts | named, frozenset())])
+        if not recognised.by_words:
+            return found
+    told = named | (found.concepts & therapies.value_sets()) - coded.concepts
+    if told and therapies.is_something_else(codings):
+        return Match(found.concepts - told, found.unverified - told)
+    return found._replace(told=told) if told else found
 
 
 _found_of_short = lru_cache(maxsize=16384)(_found)

@@ -18,6 +18,7 @@ from fhir_mappings.resources import (
     Reading,
     evidence,
     is_modified,
+    told_apart,
     unreadable,
 )
 from fhir_mappings.statuses import standing
@@ -79,7 +80,7 @@ def read(resource: Resource, lookup: Lookup) -> Reading | None:
         confirmed=counts.confirmed,
     )
     unread_date = UNREAD_DATE if start.unread or until.unread else None
-    return evidence(resource, [statement], None if counts.known else UNKNOWN_STATUS, unread_date)
+    return evidence(resource, told_apart(statement, match.told), None if counts.known else UNKNOWN_STATUS, unread_date)
 
 
 def _unknown_drug(resource: Resource, described: Description, unresolved: str | None) -> Reading | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 LONGEST_TEXT = 2000
 """Characters of a text that are read; an order's name or reason is never longer, and a note's begin says what it is."""
@@ -21,6 +22,8 @@ _TURNS = frozenset({"but", "however", "although", "though", "except", "despite",
 _REACH = 5
 """Words that may stand between a negation and what it denies ("no evidence of cytogenetic or molecular relapse")."""
 _CLAUSE_END = re.compile(r"[;:,!?()\[\]\n]|\.(?!\d)|\s[-\u2013\u2014]\s")
+_PART_END = re.compile(r"[;,!?)\]\n]|\.(?!\d)|\s[-\u2013\u2014]\s")
+"""Ends what a heading is about: "Referral: Casgevy", "Education (Casgevy)"."""
 
 Tokens = tuple[str, ...]
 
@@ -35,15 +38,16 @@ class Wording:
     """Words that mean one thing, and what takes that meaning away.
 
     ``not_words`` anywhere in the text cancel all of it. ``not_after`` and ``not_before`` cancel the mention that stands
-    directly after or before them, as a negation (no, not, without ...) a few words before in the same clause always
-    does. ``exact`` words count only in the case in which they are given, which is for acronyms that are also words
-    (TIL, CAR).
+    directly after or before them; ``not_with`` one that they follow directly or precede in the same part of the text. A
+    negation (no, not, without ...) a few words before in the same clause always does. ``exact`` words count only in the
+    case in which they are given, which is for acronyms that are also words (TIL, CAR).
     """
 
     words: tuple[str, ...]
     not_words: tuple[str, ...] = ()
     not_after: tuple[str, ...] = ()
     not_before: tuple[str, ...] = ()
+    not_with: tuple[str, ...] = ()
     exact: bool = False
 
 
@@ -56,6 +60,7 @@ class _Rule:
     absent: frozenset[Tokens]
     not_after: frozenset[Tokens]
     not_before: frozenset[Tokens]
+    not_with: frozenset[Tokens]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ class Phrases:
                 wording.exact,
                 _folded(wording.not_words),
                 _folded(wording.not_after) | _PREFIX,
-                _folded(wording.not_before),
+                _folded(wording.not_before) | _folded(wording.not_with),
+                _folded(wording.not_with),
             )
             for phrase in wording.words:
                 written = tokens(phrase)
@@ -94,9 +100,10 @@ class Phrases:
                 end = at + len(phrase)
                 if folded[at:end] != phrase or (rule.exact and written[at:end] != exactly):
                     continue
-                if rule.number in found or _cancelled(rule, folded, at, end) or _denied(folded, at, text):
+                if rule.number in found or _cancelled(rule, folded, at, end):
                     continue
-                found.add(rule.number)
+                if not _denied(folded, at, text) and not _qualified(rule, folded, at, text):
+                    found.add(rule.number)
         return sorted(found)
 
 
@@ -104,7 +111,8 @@ def _fold(words: Tokens) -> Tokens:
     return tuple(word.casefold() for word in words)
 
 
-def _folded(phrases: Iterable[str]) -> frozenset[Tokens]:
+@cache  # many wordings have the same words around them
+def _folded(phrases: tuple[str, ...]) -> frozenset[Tokens]:
     return frozenset(_fold(tokens(phrase)) for phrase in phrases)
 
 
@@ -126,8 +134,17 @@ def _denied(folded: Tokens, start: int, text: str) -> bool:
             return False
         if folded[at] in _NEGATIONS and _negates(folded, at, start):
             doubled = at > 0 and folded[at - 1] in _NEGATIONS
-            return not doubled and _in_one_clause(text, at, start)
+            return not doubled and not _ends_between(_CLAUSE_END, text, at, start)
     return False
+
+
+def _qualified(rule: _Rule, folded: Tokens, start: int, text: str) -> bool:
+    """Whether words stand before the mention in its clause with which it means nothing."""
+    return any(
+        folded[at : at + len(phrase)] == phrase and not _ends_between(_PART_END, text, at, start)
+        for phrase in rule.not_with
+        for at in range(start - len(phrase) + 1)
+    )
 
 
 def _negates(folded: Tokens, at: int, start: int) -> bool:
@@ -136,10 +153,11 @@ def _negates(folded: Tokens, at: int, start: int) -> bool:
     return following not in _NO_DENIAL and (following != "longer" or start - at <= 3)
 
 
-def _in_one_clause(text: str, first: int, last: int) -> bool:
+def _ends_between(end: re.Pattern[str], text: str, first: int, last: int) -> bool:
+    """Whether what is being said ends between two words, given by their places."""
     normal = unicodedata.normalize("NFKC", text[:LONGEST_TEXT])
     spans = [word.span() for word in _TOKEN.finditer(normal)]
-    return _CLAUSE_END.search(normal, spans[first][1], spans[last][0]) is None
+    return end.search(normal, spans[first][1], spans[last][0]) is not None
 
 
 def _stands(phrase: Tokens, folded: Tokens) -> bool:

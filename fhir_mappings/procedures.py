@@ -17,6 +17,7 @@ from fhir_mappings.resources import (
     Reading,
     evidence,
     is_modified,
+    told_apart,
     unreadable,
 )
 from fhir_mappings.statuses import standing
@@ -72,5 +73,8 @@ def service(
         confirmed=counts.confirmed,
     )
     return evidence(
-        resource, [statement], None if counts.known else UNKNOWN_STATUS, UNREAD_DATE if when.unread else None
+        resource,
+        told_apart(statement, match.told),
+        None if counts.known else UNKNOWN_STATUS,
+        UNREAD_DATE if when.unread else None,
     )

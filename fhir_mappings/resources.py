@@ -8,7 +8,7 @@ write out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -108,6 +108,15 @@ def is_modified(resource: Mapping[str, Any]) -> bool:
 def unreadable(resource: Mapping[str, Any], why: str) -> Reading:
     """Return the reading of a resource that cannot be evidence."""
     return Reading(unreadable=Unreadable(reference_to(resource), why))
+
+
+def told_apart(statement: Statement, told: frozenset[str]) -> list[Statement]:
+    """Return a statement, with what words alone tell of a therapy as one of its own that is not confirmed."""
+    if not told:
+        return [statement]
+    sure, doubtful = statement.concepts - told, statement.concepts & told
+    doubt = replace(statement, concepts=doubtful, unverified=statement.unverified & told, confirmed=False)
+    return [replace(statement, concepts=sure, unverified=statement.unverified - told), doubt] if sure else [doubt]
 
 
 def evidence(resource: Mapping[str, Any], statements: Sequence[Statement], *defects: str | None) -> Reading:

@@ -6,6 +6,7 @@ The common answer is None, and it is cheap: a dictionary miss for each code and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,13 +19,14 @@ from fhir_mappings.listings import ListedCode, fields, listed_codes, texts, word
 from fhir_mappings.phrases import Phrases, Wording
 from fhir_mappings.products import Product, SharedName
 from fhir_mappings.strict_yaml import BadDataError
-from fhir_mappings.systems import DATA, normal_forms
+from fhir_mappings.systems import DATA, normal_forms, system_uri
 
 NOT_A_THERAPY = "nothing"
 """What a text names when an unlisted code is for something else than a cell or gene therapy."""
 
 _CLOSENESS: Mapping[str, int] = {"product": 0, "ingredient": 1, "procedure": 2, "text": 3}
 _KEYS = ("gives_way_to", "notice")
+_DRUGS = frozenset({"rxnorm", "ndc", "unii"})
 
 
 class Recognised(NamedTuple):
@@ -37,6 +39,8 @@ class Recognised(NamedTuple):
     """What a reader should know about how the therapy was told, in our words."""
     alternatives: tuple[str, ...] = ()
     """The other products that the same name may mean."""
+    by_words: bool = False
+    """No code says that it is one: an unlisted code, one that we do not know or none stands beside the name."""
 
 
 class _Naming(NamedTuple):
@@ -63,6 +67,9 @@ class _Registry(NamedTuple):
     """What the phrases name, in their order."""
     listed: dict[str, tuple[ListedCode, ...]]
     """The codes of the therapies that are no product."""
+    others: frozenset[tuple[str, str]]
+    """The codes of what goes with a therapy and is none, and below the ways in which more such codes begin."""
+    beginnings: frozenset[tuple[str, str]]
 
 
 def recognise(codings: Sequence[tuple[str | None, str | None]], texts: Sequence[str]) -> Recognised | None:
@@ -73,7 +80,7 @@ def recognise(codings: Sequence[tuple[str | None, str | None]], texts: Sequence[
     registry = _registry()
     coded = [registry.codes[f] for c in codings for f in normal_forms(*c) if f in registry.codes]
     said = [naming for text in texts for naming in (_said if len(text) > LONGEST else _said_before)(text)]
-    if not coded and not said:
+    if not coded and (not said or is_something_else(codings)):
         return None
     name = min(said, key=lambda naming: naming.rank, default=None)
     firm = [code for code in coded if name is None or not code.gives_way(name)]
@@ -83,7 +90,33 @@ def recognise(codings: Sequence[tuple[str | None, str | None]], texts: Sequence[
     notices = tuple(_notices(best, firm, name))
     others = best.alternatives if best.notice in notices else ()
     found = [match_code(*coding) for coding in codings] + [match_words(text, "orders") for text in texts]
-    return Recognised(best.therapy, best.identified, together(found).concepts, notices, others)
+    by_words = not firm and all("anything" in code.gives_way_to for code in coded)
+    return Recognised(best.therapy, best.identified, together(found).concepts, notices, others, by_words)
+
+
+def is_something_else(codings: Iterable[tuple[str | None, str | None]]) -> bool:
+    """Whether a code is for what goes with a therapy (collecting cells, imaging, visits) or for another drug.
+
+    A therapy that is named in the text beside it is then only mentioned.
+    """
+    return any(_is_else(*form) for coding in codings for form in normal_forms(*coding))
+
+
+def _is_else(system: str, code: str) -> bool:
+    registry = _registry()
+    if system in _DRUGS:
+        known = not match_code(system_uri(system), code).concepts <= value_sets()
+        return (system, code) in registry.others or known
+    beginnings = ((system, code[:length]) for length in range(1, len(code)))
+    return (system, code) in registry.others or not registry.beginnings.isdisjoint(beginnings)
+
+
+@cache
+def value_sets() -> frozenset[str]:
+    """Return the value sets of therapies: those of which every code names one."""
+    known = _registry().codes
+    listed = {name: value_set(name).codes for name in value_set_names()}
+    return frozenset(n for n, found in listed.items() if found and all((c.system, c.code) in known for c in found))
 
 
 def _said(text: str) -> tuple[_Naming, ...]:
@@ -149,12 +182,17 @@ def read_registry(path: Path, listed: Mapping[str, Product], shared: Iterable[Sh
     codes: dict[tuple[str, str], _Naming] = {}
     found = strict_yaml.read(path)
     try:
-        wordings = [*_product_namings(listed, shared, codes), *_therapy_namings(found, titles, codes)]
+        fields(found, {"therapies", "nothing"}, {"mentioned", "something_else"})
+        around = wording({"words": (), **found.get("mentioned", {})})
+        products_named = [(_around(words, around), naming) for words, naming in _product_namings(listed, shared, codes)]
+        wordings = [*products_named, *_therapy_namings(found, titles, codes, around)]
         codes_of = {entry["id"]: _listed(entry) for entry in found["therapies"]}
+        others, beginnings = _something_else(found.get("something_else", {}))
     except ValueError as error:
         raise BadDataError(f"{path.name}: {error}") from error
     named = [naming._replace(rank=rank) for rank, (_, naming) in enumerate(wordings)]
-    return _Registry(titles, codes, Phrases([words for words, _ in wordings]), named, codes_of)
+    phrases = Phrases([words for words, _ in wordings])
+    return _Registry(titles, codes, phrases, named, codes_of, others, beginnings)
 
 
 def _product_namings(
@@ -174,12 +212,11 @@ def _product_namings(
 
 
 def _therapy_namings(
-    found: Any, titles: dict[str, str], codes: dict[tuple[str, str], _Naming]
+    found: Any, titles: dict[str, str], codes: dict[tuple[str, str], _Naming], around: Wording
 ) -> Iterator[tuple[Wording, _Naming]]:
     """Add the titles and codes of the therapies that are no product and yield how texts name them."""
-    found = fields(found, {"therapies", "nothing"}, ())
     for entry in found["therapies"]:
-        fields(entry, {"id", "title", "codes", "words"}, ())
+        fields(entry, {"id", "title", "codes", "words"}, {"mentioned_counts"})
         titles[entry["id"]] = entry["title"]
         for group in entry["codes"]:
             gives_way_to = frozenset(texts(group.get("gives_way_to", ())))
@@ -187,9 +224,30 @@ def _therapy_namings(
             for code in _codes(group):
                 codes.setdefault((code.system, code.code), naming)
         for group in entry["words"]:
-            yield wording(group, "notice"), _Naming(entry["id"], "text", 0, notice=group.get("notice"))
+            words = wording(group, "notice")
+            if not entry.get("mentioned_counts"):
+                words = _around(words, around)
+            yield words, _Naming(entry["id"], "text", 0, notice=group.get("notice"))
     for group in found["nothing"]:
         yield wording(group), _Naming(NOT_A_THERAPY, "text", 0)
+
+
+def _around(words: Wording, around: Wording) -> Wording:
+    """Return a wording that what stands around a mere mention cancels as well."""
+    return replace(
+        words,
+        not_words=words.not_words + around.not_words,
+        not_after=words.not_after + around.not_after,
+        not_before=words.not_before + around.not_before,
+        not_with=words.not_with + around.not_with,
+    )
+
+
+def _something_else(found: Any) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+    found = fields(found, (), {"codes", "prefixes"})
+    whole = [code for group in found.get("codes", ()) for code in _codes(group)]
+    begun = [code for group in found.get("prefixes", ()) for code in listed_codes(group)]
+    return frozenset((c.system, c.code) for c in whole), frozenset((c.system, c.code) for c in begun)
 
 
 def _listed(entry: Any) -> tuple[ListedCode, ...]:

@@ -138,5 +138,5 @@ def _titles() -> dict[tuple[str, str], str]:
 
 def _words(listed: ListedWords) -> Words:
     wording = listed.wording
-    cancelled = (*wording.not_words, *wording.not_after, *wording.not_before)
+    cancelled = (*wording.not_words, *wording.not_after, *wording.not_before, *wording.not_with)
     return Words(wording.words, tuple(sorted(listed.scopes)), listed.verified, cancelled)

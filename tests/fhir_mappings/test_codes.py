@@ -259,6 +259,23 @@ def test_reasons_are_known_by_their_words(text: str, expected: set[str]) -> None
     assert said(text, "reasons") == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Removal of insulin pump",
+        "Insulin pump removal due to infection",
+        "Insulin pump discontinued",
+        "Evaluation for insulin pump",
+        "Insulin pump candidate counseling",
+        "Referral: insulin pump evaluation",
+        "Islet transplant follow-up visit",
+        "US liver with Doppler, post islet transplant",
+    ],
+)
+def test_a_service_that_only_mentions_a_thing_is_not_that_thing(text: str) -> None:
+    assert said(text, "procedures") == set()
+
+
 def test_a_closed_loop_pump_is_no_bioartificial_pancreas() -> None:
     assert said("Artificial pancreas (hybrid closed loop)", "orders") == set()
     assert said("Bioartificial pancreas", "orders") == {"bioartificial-pancreas"}

@@ -91,6 +91,23 @@ def test_a_known_therapy_is_marked_as_one() -> None:
     assert descriptions.matches(describe("aspirin"), therapy=True) == NOTHING
 
 
+def test_what_words_alone_tell_of_a_therapy_is_told_apart() -> None:
+    def told(concept: dict[str, Any]) -> frozenset[str]:
+        return descriptions.matches(describe(concept), "procedures", therapy=True).told
+
+    infusion = {"therapy:islet-allogeneic", "islet-infusion-unstated"}
+    assert told({"text": "Islet cell infusion"}) == infusion
+    assert told({"coding": [{"system": "urn:local", "code": "1"}], "text": "Islet cell infusion"}) == infusion
+    assert told({"coding": [{"system": HCPCS, "code": "S2102"}], "text": "Islet cell infusion"}) == set()
+    assert told({"coding": [{"system": HCPCS, "code": "S2102"}], "text": "Lantidra"}) == set()
+    assert told({"text": "insulin pump"}) == set()
+
+
+def test_a_therapy_named_beside_a_code_of_something_else_is_none() -> None:
+    imaging = {"coding": [{"system": HCPCS, "code": "76705"}], "text": "Islet cell infusion"}
+    assert descriptions.matches(describe(imaging), "procedures", therapy=True).concepts == frozenset()
+
+
 def test_a_long_text_is_searched_beyond_what_is_shown() -> None:
     described = describe("x" * 300 + " insulin pump")
     assert descriptions.matches(described, "procedures").concepts == {"insulin-pump"}

@@ -12,7 +12,8 @@ RELAPSE = Wording(("relapse",), not_after=("evidence of",), not_before=("free",)
 TACROLIMUS = Wording(("tacrolimus",), not_words=("ointment", "eye drops"))
 TIL = Wording(("TIL",), exact=True)
 BUFFY = Wording(("buffy coat infusion", "buffy"))
-PHRASES = Phrases([RELAPSE, TACROLIMUS, TIL, BUFFY])
+PUMP = Wording(("pump",), not_with=("removal", "follow up"))
+PHRASES = Phrases([RELAPSE, TACROLIMUS, TIL, BUFFY, PUMP])
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,22 @@ def test_another_mention_in_the_same_text_still_counts() -> None:
     assert PHRASES.find("no relapse now; to prevent relapse") == [0]
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Removal of the old pump", []),
+        ("Removal: pump", []),
+        ("Removal (pump)", []),
+        ("Pump follow-up visit", []),
+        ("Removal of sutures, pump", [4]),
+        ("Removal of sutures. Pump", [4]),
+        ("Pump after removal of sutures", [4]),
+    ],
+)
+def test_words_before_a_mention_or_directly_after_it_make_it_something_else(text: str, found: list[int]) -> None:
+    assert PHRASES.find(text) == found
+
+
 @pytest.mark.parametrize("text", ["Tacrolimus 0.1 % ointment", "Eye drops with tacrolimus"])
 def test_a_word_that_must_not_stand_there_cancels_all(text: str) -> None:
     assert PHRASES.find(text) == []
@@ -110,7 +127,7 @@ def test_a_wording_without_a_word_is_refused() -> None:
 
 @given(st.text())
 def test_no_text_makes_it_fail(text: str) -> None:
-    assert set(PHRASES.find(text)) <= {0, 1, 2, 3}
+    assert set(PHRASES.find(text)) <= {0, 1, 2, 3, 4}
 
 
 @given(st.text(alphabet=" -,;:()/\n", min_size=1), st.text(alphabet=" -,;:()/\n", min_size=1))

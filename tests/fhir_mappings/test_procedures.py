@@ -124,6 +124,21 @@ def test_what_cannot_be_read_is_named(fields: dict[str, Any], unreadable: str | 
     assert (reading.quality and reading.quality.problem) == quality
 
 
+def test_a_therapy_that_words_alone_tell_of_is_not_confirmed() -> None:
+    reading = procedures.read(procedure(code={"text": "Casgevy infusion"}))
+    assert reading is not None
+    assert [(s.concepts, s.confirmed) for s in reading.statements] == [(frozenset({"therapy:exagamglogene"}), False)]
+
+
+def test_what_a_code_says_stays_confirmed_beside_a_therapy_in_words() -> None:
+    transplant = {"coding": [{"system": "http://www.ama-assn.org/go/cpt", "code": "38241"}], "text": "Casgevy infusion"}
+    reading = procedures.read(procedure(code=transplant))
+    assert reading is not None
+    sure, doubt = reading.statements
+    assert (sure.concepts, sure.confirmed) == (frozenset({"auto-hsct"}), True)
+    assert (doubt.concepts, doubt.confirmed) == (frozenset({"therapy:exagamglogene"}), False)
+
+
 def test_another_procedure_is_nothing() -> None:
     assert procedures.read(procedure(code={"text": "Appendectomy"})) is None
 

@@ -139,6 +139,14 @@ def test_a_name_names_a_therapy(text: str, expected: str) -> None:
         "Maci, the surname",
         "CAR-T toxicity monitoring",
         "Crossmatch of donor lymphocytes",
+        "Consultation about Casgevy or Lyfgenia",
+        "Education on gene therapy (Casgevy)",
+        "Troponin after Zolgensma",
+        "Autologous stem cell harvesting for Casgevy",
+        "Apheresis for Kymriah",
+        "plerixafor (mobilization for Casgevy)",
+        "Islet cell transplant follow-up visit",
+        "Referral: CAR T-cell therapy",
     ],
 )
 def test_other_orders_are_for_no_therapy(text: str) -> None:
@@ -172,6 +180,44 @@ def test_codes_win_over_texts_unless_they_say_less(
     codings: list[tuple[str, str]], text: str, expected: tuple[str, str] | None
 ) -> None:
     assert therapy(*codings, text=text) == expected
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        (CPT, "38206"),
+        (CPT, "38225"),
+        (CPT, "76705"),
+        (CPT, "84484"),
+        (CPT, "99214"),
+        (PCS, "6A550ZV"),
+        (RXNORM, "733003"),
+        (RXNORM, "42316"),
+    ],
+)
+def test_a_name_beside_a_code_of_something_else_is_only_mentioned(coding: tuple[str, str]) -> None:
+    assert therapy(coding, text="Casgevy") is None
+
+
+@pytest.mark.parametrize(
+    ("codings", "text", "by_words"),
+    [
+        ([], "Casgevy", True),
+        ([("urn:local", "4711")], "Casgevy", True),
+        ([(HCPCS, "J3590")], "Casgevy", True),
+        ([(CPT, "38241")], "Casgevy", True),
+        ([(HCPCS, "J3392")], "Casgevy", False),
+        ([(CPT, "38228")], "Kymriah", False),
+        ([(CPT, "0584T")], "autologous islets", False),
+        ([(HCPCS, "S2102")], "", False),
+    ],
+)
+def test_it_is_told_whether_words_alone_name_a_therapy(
+    codings: list[tuple[str, str]], text: str, by_words: bool
+) -> None:
+    found = recognise(codings, [text])
+    assert found is not None
+    assert found.by_words is by_words
 
 
 BOTH = (
@@ -272,6 +318,8 @@ def test_no_order_makes_it_fail(codings: list[tuple[str | None, str | None]], te
         ),
         ("{therapies: [{id: a, title: A, codes: [{value_set: nemt, x: 1}], words: []}], nothing: []}", "unknown keys"),
         ("{therapies: [{id: a, title: A, codes: [], words: [{words: a}]}], nothing: []}", "expected a list of texts"),
+        ("{therapies: [], nothing: [], mentioned: {x: [a]}}", "unknown keys ['x']"),
+        ("{therapies: [], nothing: [], something_else: {x: []}}", "unknown keys ['x']"),
     ],
 )
 def test_a_bad_file_is_named_with_what_is_wrong(content: str, problem: str, tmp_path: Path) -> None:
