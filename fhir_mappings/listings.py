@@ -11,7 +11,7 @@ from fhir_mappings.phrases import Wording
 from fhir_mappings.strict_yaml import BadDataError
 from fhir_mappings.systems import normal_forms, shape_of, system_names, system_uri
 
-SCOPES = frozenset({"medications", "procedures", "conditions", "observations", "orders", "reasons"})
+SCOPES = frozenset({"medications", "dosages", "procedures", "conditions", "observations", "orders", "reasons"})
 """Where words may be looked for; the same word can mean different things in a drug's name and in a reason."""
 
 _WORDING = frozenset({"words", "not_words", "not_after", "not_before", "not_with", "exact"})

@@ -25,6 +25,9 @@ from fhir_mappings.statuses import standing
 
 _LONGEST_SUPPLY = 400
 _LAST_YEAR = 9990
+_SYSTEMIC = frozenset({"immunosuppressant-maintenance"})
+"""Value sets of drugs that count only where they act on the whole body."""
+_LOCAL = "local-application"
 
 
 class Drug(NamedTuple):
@@ -60,6 +63,8 @@ def read(resource: Resource, lookup: Lookup) -> Reading | None:
     """
     described, unresolved = drug(resource, lookup)
     match = matches(described, "medications", therapy=True)
+    if not match.concepts.isdisjoint(_SYSTEMIC) and _is_local(resource, described):
+        match = match._replace(concepts=match.concepts - _SYSTEMIC, unverified=match.unverified - _SYSTEMIC)
     if not match.concepts:
         return _unknown_drug(resource, described, unresolved)
     if is_modified(resource):
@@ -81,6 +86,14 @@ def read(resource: Resource, lookup: Lookup) -> Reading | None:
     )
     unread_date = UNREAD_DATE if start.unread or until.unread else None
     return evidence(resource, told_apart(statement, match.told), None if counts.known else UNKNOWN_STATUS, unread_date)
+
+
+def _is_local(resource: Resource, described: Description) -> bool:
+    """Whether the drug is put on skin or eye, by its name, its route or its dosage."""
+    for dosage in (*objects(resource.get("dosageInstruction")), *objects(resource.get("dosage"))):
+        for field in ("route", "site", "text"):
+            described += describe(dosage.get(field))
+    return _LOCAL in matches(described, "dosages").concepts
 
 
 def _unknown_drug(resource: Resource, described: Description, unresolved: str | None) -> Reading | None:

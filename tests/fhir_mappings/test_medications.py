@@ -177,6 +177,42 @@ def test_what_cannot_be_read_is_named(fields: dict[str, Any], unreadable: str | 
     assert (reading.quality and reading.quality.problem) == quality
 
 
+TACROLIMUS = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "42316"}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "dosage"),
+    [
+        ("tacrolimus 0.1 % topical ointment", {}),
+        ("tacrolimus 0.1 % oint", {}),
+        ("cyclosporine 0.05 % drops in a dropperette", {}),
+        ("tacrolimus", {"route": {"coding": [{"system": "http://snomed.info/sct", "code": "6064005"}]}}),
+        ("tacrolimus", {"route": {"text": "Topical"}}),
+        ("tacrolimus", {"text": "Apply to the affected area twice a day"}),
+        ("cyclosporine", {"text": "1 drop in each eye"}),
+    ],
+)
+@pytest.mark.parametrize("coded", [True, False])
+def test_an_immunosuppressant_on_skin_or_eye_does_not_count(text: str, dosage: dict[str, Any], coded: bool) -> None:
+    concept = {"text": text} | (TACROLIMUS if coded else {})
+    resource = medication_request(medicationCodeableConcept=concept, dosageInstruction=[dosage])
+    assert medications.read(resource, {}) is None
+    given = medication_administration(medicationCodeableConcept=concept, dosage=dosage)
+    assert medications.read(given, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "dosage"),
+    [
+        ("cyclosporine 25 mg soft gel capsule", {"text": "1 capsule by mouth twice a day"}),
+        ("tacrolimus 1 mg capsule", {"route": {"text": "Oral"}}),
+    ],
+)
+def test_an_immunosuppressant_by_mouth_counts(text: str, dosage: dict[str, Any]) -> None:
+    resource = medication_request(medicationCodeableConcept={"text": text} | TACROLIMUS, dosageInstruction=[dosage])
+    assert "immunosuppressant-maintenance" in only(resource).concepts
+
+
 def test_another_drug_is_nothing() -> None:
     assert medications.read(medication_request(medicationCodeableConcept={"text": "Aspirin"}), {}) is None
 
