@@ -34,7 +34,7 @@ _RESULT: Mapping[str, Standing | None] = {
 _REQUEST: Mapping[str, Standing | None] = {
     "draft": _PLANNED,
     "active": _PLANNED,
-    "on-hold": _PLANNED,
+    "on-hold": _DOUBTFUL["planned"],
     "completed": _PAST,  # the order was carried out or lapsed: that alone does not show that the service was given
     "unknown": _DOUBTFUL["planned"],
     "revoked": None,

@@ -27,7 +27,7 @@ def counted(reading: Reading | None) -> tuple[str, str, bool] | None:
     [
         ("active", ("service-request", "current", True)),
         ("draft", ("service-request", "planned", True)),
-        ("on-hold", ("service-request", "planned", True)),
+        ("on-hold", ("service-request", "planned", False)),
         ("completed", ("service-request", "past", True)),
         ("unknown", ("service-request", "planned", False)),
         ("revoked", None),

@@ -51,7 +51,7 @@ def test_each_status_of_a_procedure_counts_as_decided(status: str, counts: tuple
     [
         ("draft", ("planned", True)),
         ("active", ("planned", True)),
-        ("on-hold", ("planned", True)),
+        ("on-hold", ("planned", False)),
         ("completed", ("past", True)),
         ("unknown", ("planned", False)),
         ("revoked", None),
