@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cds_service.policy.checks.check import Check
@@ -40,6 +42,24 @@ def test_a_stated_reason_decides_both_ways() -> None:
     assert outcome(check, reasons=[["other"], ["lifestyle"]]) == ("met", False)
     assert outcome(check, reasons=[["other"]]) == ("not-met", False)
     assert outcome(check) == ("undocumented", True)
+
+
+def test_a_reason_that_speaks_against_another_one_is_a_conflict() -> None:
+    check = OrderReason(value_set=("lifestyle",), beside=("clinical",))
+    for reasons in ([["clinical"], ["lifestyle"]], [["clinical", "lifestyle"]]):
+        found = check.evaluate(chart(order=ordered(reasons=reasons)))
+        assert (found.outcome.value, found.conflict) == ("undocumented", True)
+    assert outcome(check, reasons=[["other"], ["lifestyle"]]) == ("met", False)
+    assert outcome(check, reasons=[["clinical"]]) == ("not-met", False)
+    assert "clinical" in check.describe()
+
+
+def test_a_coded_diagnosis_speaks_against_it_where_anything_does() -> None:
+    order = ordered(reasons=[["lifestyle"]])
+    order = replace(order, reasons=(replace(order.reasons[0], diagnosis=True),))
+    found = OrderReason(value_set=("lifestyle",), beside=("clinical",)).evaluate(chart(order=order))
+    assert (found.outcome.value, found.conflict) == ("undocumented", True)
+    assert OrderReason(value_set=("lifestyle",)).evaluate(chart(order=order)).outcome.value == "met"
 
 
 @pytest.mark.parametrize("kind", [OrderIs, OrderSays, OrderReason])
