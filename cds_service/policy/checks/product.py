@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import ClassVar, get_args
 
 from cds_service.policy.checks.check import Check, named, option
+from cds_service.policy.checks.doses import at_most, is_certain, is_order, without_orders_of_given
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, in_order, nothing, unclear
 from cds_service.policy.outcome import Outcome
@@ -102,42 +103,68 @@ class OrderRoute(Check):
 
 
 def _given(statements: Sequence[Statement], facts: Facts) -> list[Statement]:
-    """Return the statements that show that a product was given before the service date."""
+    """Return the statements that show that a product was given before the service date, or may have been."""
     if not statements:
         return []
     before = [s for s in statements if s.when is None or s.when.first < facts.as_of]
     done = [s for s in before if s.kind in {"procedure", "administration"} and s.phase == "done"]
-    return done + [s for s in before if s.kind == "medication" and s.phase == "past"]
+    return done + [s for s in before if is_order(s) and s.phase == "past"]
 
 
-def _beyond_one_course(earlier: Sequence[Statement], facts: Facts) -> bool:
-    """Whether the earlier administrations of the ordered product leave no room for this one in the same course."""
+def _sure(given: Sequence[Statement], facts: Facts) -> list[Statement]:
+    return [s for s in given if is_certain(s, facts.as_of)]
+
+
+def _beyond_one_course(given: Sequence[Statement], facts: Facts) -> bool:
+    """Whether what certainly was given of the ordered product leaves no room for this dose in the same course.
+
+    Orders alone show that it was given, but neither how often nor when.
+    """
+    sure = _sure(given, facts)
+    doses = [s for s in sure if not is_order(s)]
+    return _fill_the_course(_distinct(doses) if doses else min(len(sure), 1), doses, facts)
+
+
+def _maybe_beyond_one_course(given: Sequence[Statement], facts: Facts) -> bool:
+    """Whether what may have been given of the ordered product leaves no room for this dose in the same course."""
+    found = without_orders_of_given(given, facts.as_of)
+    return _fill_the_course(at_most(found, _distinct), found, facts)
+
+
+def _fill_the_course(count: int, dated: Sequence[Statement], facts: Facts) -> bool:
     course = facts.order.course
-    if course is None or course.administrations is None or not earlier:
+    if course is None or course.administrations is None or not count:
         return False
-    undated = any(s.when is None for s in earlier)
-    count = distinct_days(s.when for s in earlier if s.when) + undated
     if count >= course.administrations:
         return True
-    if course.within_days is None or undated:
+    if course.within_days is None or any(s.when is None for s in dated):
         return False
     start = facts.as_of - timedelta(course.within_days)
-    return any(s.when and s.when.last < start for s in earlier)
+    return any(s.when and s.when.last < start for s in dated)
+
+
+def _distinct(doses: Sequence[Statement]) -> int:
+    return distinct_days(s.when for s in doses if s.when) + any(s.when is None for s in doses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstCourse(Check):
-    """No earlier course of the same product is on record; doses of one labelled course are one course."""
+    """No earlier course of the same product is on record; doses of one labelled course are one course.
+
+    Beside a recorded dose the product's completed orders and dispenses are no further ones.
+    """
 
     key: ClassVar[str] = "first_course"
 
     def evaluate(self, facts: Facts) -> Finding:
         earlier = _given(facts.of(f"therapy:{facts.order.therapy}"), facts)
-        sure = [s for s in earlier if s.confirmed]
-        if _beyond_one_course(sure, facts):
-            return fails(f"An earlier course of this product is on record ({dates(sure)}).", sure)
+        sure = _sure(earlier, facts)
         if _beyond_one_course(earlier, facts):
-            return unclear(f"An earlier order of this product may have been given ({dates(earlier)}).", earlier)
+            return fails(f"An earlier course of this product is on record ({dates(sure)}).", sure)
+        found = without_orders_of_given(earlier, facts.as_of)
+        if _maybe_beyond_one_course(found, facts):
+            return unclear(f"An earlier order of this product may have been given ({dates(found)}).", found)
+        sure = _sure(found, facts)
         text = f"Earlier doses belong to this course ({dates(sure)})." if sure else "No earlier course is on record."
         return holds(text, sure)
 
@@ -166,10 +193,10 @@ class EarlierTherapy(Check):
         # a chart seldom holds one, and the registry has dozens
         held = facts.of(*_concepts(self.therapies))
         counted = [t for t in self.therapies if t not in self.excepting] if held else []
-        found = [s for therapy in counted for s in self._earlier(therapy, facts)]
-        sure = [s for s in found if s.confirmed]
+        sure = [s for therapy in counted for s in self._certain(therapy, facts)]
         if sure:
             return holds(f"An earlier cell or gene therapy is on record ({dates(sure)}).", sure)
+        found = [s for therapy in counted for s in self._possible(therapy, facts)]
         if found:
             return unclear(f"An earlier order of such a therapy may have been given ({dates(found)}).", found)
         return nothing("No earlier cell or gene therapy found.")
@@ -182,11 +209,18 @@ class EarlierTherapy(Check):
         return frozenset({"procedures", "medication-administrations", "medication-requests"})
 
     @staticmethod
-    def _earlier(therapy: str, facts: Facts) -> list[Statement]:
+    def _certain(therapy: str, facts: Facts) -> list[Statement]:
         given = _given(facts.of(f"therapy:{therapy}"), facts)
-        if therapy != facts.order.therapy or _beyond_one_course([s for s in given if s.confirmed], facts):
+        return _sure(given, facts) if therapy != facts.order.therapy or _beyond_one_course(given, facts) else []
+
+    @staticmethod
+    def _possible(therapy: str, facts: Facts) -> list[Statement]:
+        given = _given(facts.of(f"therapy:{therapy}"), facts)
+        if therapy != facts.order.therapy:
             return given
-        return [s for s in given if not s.confirmed] if _beyond_one_course(given, facts) else []
+        found = without_orders_of_given(given, facts.as_of)
+        open_still = [s for s in found if is_order(s) or not is_certain(s, facts.as_of)]
+        return open_still if _maybe_beyond_one_course(found, facts) else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +240,8 @@ class EarlierProcedure(Check):
         doses = _given(facts.of(f"therapy:{facts.order.therapy}"), facts)
         found = _given([s for s in facts.of(*self.value_set) if s.kind == "procedure"], facts)
         others = [s for s in found if not self._is_dose(s, doses, facts)]
-        sure = [s for s in others if s.confirmed and not self._may_be_dose(s, doses, facts)]
+        certain = [s for s in others if is_certain(s, facts.as_of)]
+        sure = [s for s in certain if not self._may_be_dose(s, doses, facts)]
         if sure:
             return holds(f"Recorded: {named(self.value_set)} ({dates(sure)}).", sure)
         if others:

@@ -153,6 +153,11 @@ def given_before(on: str | None, therapy: str = "axi-cel", **more: Any) -> State
     return said(f"therapy:{therapy}", on, **{"kind": "administration", **more})
 
 
+def completed_order(on: str, name: str = "") -> Statement:
+    name = name or f"MedicationRequest/{on}"
+    return given_before(on, kind="medication", phase="past", name=name)
+
+
 ONE, TWO, THREE, ANY = Course(1), Course(2), Course(3), Course(None)
 
 
@@ -203,6 +208,36 @@ class TestFirstCourse:
     def test_only_what_was_given_before_the_service_date_counts(self, statement: Statement, outcome: str) -> None:
         assert self.CHECK.evaluate(about(statement, course=ONE)).outcome.value == outcome
 
+    @pytest.mark.parametrize(
+        ("course", "given", "ordered_on", "outcome"),
+        [
+            (TWO, ["2026-10-20"], ["2026-10-01"], "met"),
+            (TWO, ["2026-10-20"], ["2026-10-01", "2026-10-19"], "met"),
+            (TWO, ["2026-09-20", "2026-10-20"], ["2026-10-01"], "not-met"),
+            (THREE, ["2026-10-05"], ["2026-09-20", "2026-10-04"], "met"),
+            (Course(2, 21), ["2026-10-23"], ["2026-09-20"], "met"),
+            (ONE, ["2025-01-01"], ["2024-12-01"], "not-met"),
+            (TWO, [], ["2026-10-01"], "met"),
+            (TWO, [], ["2026-09-01", "2026-10-01"], "undocumented"),
+            (Course(2, 21), [], ["2026-10-20"], "met"),
+            (Course(2, 21), [], ["2026-09-20"], "undocumented"),
+        ],
+    )
+    def test_the_order_of_a_dose_is_no_further_dose_and_orders_alone_do_not_count_doses(
+        self, course: Course, given: list[str], ordered_on: list[str], outcome: str
+    ) -> None:
+        doses = [given_before(on) for on in given]
+        orders = [completed_order(on) for on in ordered_on]
+        assert self.CHECK.evaluate(about(*orders, *doses, course=course)).outcome.value == outcome
+
+    def test_an_order_and_its_dispense_are_one_dose(self) -> None:
+        order, dispense = completed_order("2026-10-01"), completed_order("2026-10-19", "MedicationDispense/1")
+        assert self.CHECK.evaluate(about(order, dispense, course=TWO)).outcome.value == "met"
+
+    def test_a_dose_that_may_lie_after_the_service_date_is_not_certainly_earlier(self) -> None:
+        found = self.CHECK.evaluate(about(given_before("2026-11-01/2026-11-30"), course=ONE))
+        assert found.outcome.value == "undocumented"
+
     def test_doses_of_this_course_are_shown(self) -> None:
         found = self.CHECK.evaluate(about(given_before("2026-10-20"), course=TWO))
         assert found.reason == "Earlier doses belong to this course (2026-10-20)."
@@ -247,13 +282,24 @@ class TestEarlierTherapy:
         assert (found.outcome.value, found.silent) == ("undocumented", False)
         assert found.reason == "An earlier order of such a therapy may have been given (2024-01-01)."
 
-    def test_a_stopped_order_does_not_turn_a_dose_of_this_course_into_an_earlier_therapy(self) -> None:
-        stopped = given_before("2024-01-01", kind="medication", phase="past", confirmed=False)
-        found = self.CHECK.evaluate(about(given_before("2026-10-20"), stopped, course=TWO))
+    def test_a_doubtful_dose_does_not_turn_a_dose_of_this_course_into_an_earlier_therapy(self) -> None:
+        doubtful = given_before("2024-01-01", confirmed=False)
+        found = self.CHECK.evaluate(about(given_before("2026-10-20"), doubtful, course=TWO))
         assert (found.outcome.value, references(found.evidence)) == (
             "undocumented",
-            ["medication/therapy:axi-cel-2024-01-01"],
+            ["administration/therapy:axi-cel-2024-01-01"],
         )
+
+    def test_the_orders_of_a_dose_of_this_course_are_no_earlier_therapy(self) -> None:
+        stopped = given_before("2026-09-20", kind="medication", phase="past", confirmed=False)
+        dose = given_before("2026-10-20")
+        assert self.CHECK.evaluate(about(dose, completed_order("2026-10-01"), stopped, course=TWO)).silent
+
+    def test_orders_alone_do_not_tell_how_many_doses_of_this_course_were_given(self) -> None:
+        orders = [completed_order("2026-09-01"), completed_order("2026-10-01")]
+        found = self.CHECK.evaluate(about(*orders, course=TWO))
+        assert (found.outcome.value, found.silent, len(found.evidence)) == ("undocumented", False, 2)
+        assert self.CHECK.evaluate(about(*orders, course=ONE)).outcome.value == "met"
 
     def test_it_says_where_it_looks(self) -> None:
         assert self.CHECK.records == {"procedures", "medication-administrations", "medication-requests"}
