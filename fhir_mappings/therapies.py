@@ -246,7 +246,7 @@ def _around(words: Wording, around: Wording) -> Wording:
 def _something_else(found: Any) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
     found = fields(found, (), {"codes", "prefixes"})
     whole = [code for group in found.get("codes", ()) for code in _codes(group)]
-    begun = [code for group in found.get("prefixes", ()) for code in listed_codes(group)]
+    begun = [code for group in found.get("prefixes", ()) for code in listed_codes(group, whole=False)]
     return frozenset((c.system, c.code) for c in whole), frozenset((c.system, c.code) for c in begun)
 
 

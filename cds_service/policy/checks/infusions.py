@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
 from cds_service.policy.checks.check import KIND_OF, Check, option
+from cds_service.policy.checks.doses import at_most, is_certain, is_order, without_orders_of_given
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
 from cds_service.policy.windows import day_in_words, days_from, distinct_days
@@ -22,34 +23,53 @@ def earlier_infusions(
 ) -> list[Statement]:
     """Return the infusions before the service date: those of the value set, and the unstated ones that count as such.
 
-    One whose code leaves the kind open does not count when something of ``not_with`` stands on the same day.
+    One whose code leaves the kind open does not count when something of ``not_with`` stands on the same day. Completed
+    orders and dispenses may be infusions, where no infusion is certain.
     """
     other_days = [s.when for s in facts.of(*not_with) if s.when]
     found = []
     for s in facts.of(*value_set, *unstated):
-        if s.kind not in _COUNTED or s.phase == "planned" or s.concepts.intersection(not_with):
+        if not _may_have_been_given(s) or s.concepts.intersection(not_with):
             continue
         if s.when is not None and s.when.first >= facts.as_of:
             continue
         certain = bool(s.concepts.intersection(value_set))
         if certain or not any(s.when and s.when.touches(d.first, d.last) for d in other_days):
             found.append(s)
-    return found
+    return without_orders_of_given(found, facts.as_of)
 
 
-def count_bounds(infusions: Sequence[Statement], same_within_days: int) -> tuple[int, int]:
+def _may_have_been_given(statement: Statement) -> bool:
+    if is_order(statement):
+        return statement.phase == "past"
+    return statement.kind in _COUNTED and statement.phase != "planned"
+
+
+def certain_infusions(infusions: Iterable[Statement], as_of: date) -> list[Statement]:
+    """Return the infusions that certainly were given before the service date."""
+    return [s for s in infusions if not is_order(s) and is_certain(s, as_of)]
+
+
+def count_bounds(infusions: Sequence[Statement], same_within_days: int, as_of: date) -> tuple[int, int]:
     """Return the certain and the possible number of distinct infusions; one without a date counts as one."""
-    sure = [s for s in infusions if s.confirmed]
+
+    def most(found: list[Statement]) -> int:
+        exact = [s.when for s in found if s.when and s.when.first == s.when.last]
+        vague = sum(s.when is None or s.when.first != s.when.last for s in found)
+        return distinct_days(exact, same_within_days) + vague
+
+    sure = certain_infusions(infusions, as_of)
     undated = sum(s.when is None for s in sure)
     certain = distinct_days((s.when for s in sure if s.when), same_within_days) + undated
-    exact = [s.when for s in infusions if s.when and s.when.first == s.when.last]
-    vague = sum(s.when is None or s.when.first != s.when.last for s in infusions)
-    return certain, max(certain, distinct_days(exact, same_within_days) + vague)
+    return certain, max(certain, at_most(infusions, most))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfusionsExceed(Check):
-    """Earlier infusions and this order together are more than the course allows."""
+    """Earlier infusions and this order together are more than the course allows.
+
+    Completed orders and dispenses without a recorded infusion may be infusions: where they make too many, it is open.
+    """
 
     key: ClassVar[str] = "infusions_exceed"
     value_set: tuple[str, ...] = option("value sets", "infusions that count", looked_in=_LOOKED_IN)
@@ -64,17 +84,16 @@ class InfusionsExceed(Check):
         earlier = earlier_infusions(facts, self.value_set, self.unstated, self.not_with)
         if not earlier:
             return nothing("No earlier infusion found.")
-        certain, possible = count_bounds(earlier, self.same_within_days)
-        text = f"{certain} earlier infusion{'s' if certain != 1 else ''} ({dates(earlier)}) and this order"
+        certain, possible = count_bounds(earlier, self.same_within_days, facts.as_of)
+        number, total = _span(certain, possible), _span(certain + 1, possible + 1)
+        text = f"{number} earlier infusion{'s' if number != '1' else ''} ({dates(earlier)}) and this order"
         if certain + 1 > self.limit:
-            return holds(f"{text} make {certain + 1}; the most is {self.limit}.", earlier)
+            return holds(f"{text} make {total}; the most is {self.limit}.", earlier)
         if possible + 1 > self.limit:
             return unclear(f"{text}: it cannot be told whether they make more than {self.limit}.", earlier)
         if "procedures" not in facts.supplied:
-            return unclear(
-                f"{text} make {certain + 1}, but the procedures were not supplied: there may be more.", earlier
-            )
-        return fails(f"{text} make {certain + 1} of at most {self.limit}.", earlier)
+            return unclear(f"{text} make {total}, but the procedures were not supplied: there may be more.", earlier)
+        return fails(f"{text} make {total} of at most {self.limit}.", earlier)
 
     def describe(self) -> str:
         days = f"{self.same_within_days} day{'s' if self.same_within_days != 1 else ''}"
@@ -84,7 +103,7 @@ class InfusionsExceed(Check):
 
     @property
     def records(self) -> frozenset[Records]:
-        return frozenset({"procedures", "medication-administrations"})
+        return frozenset({"procedures", "medication-administrations", "medication-requests"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +126,8 @@ class RepeatOutsideWindow(Check):
         earlier = earlier_infusions(facts, self.value_set, self.unstated, self.not_with)
         if not earlier:
             return nothing("No earlier infusion found: the criterion does not apply.")
+        if not certain_infusions(earlier, facts.as_of):
+            return unclear(f"An earlier infusion is possible, but not certain ({dates(earlier)}).", earlier)
         last = max((s.when for s in earlier if s.when), key=lambda w: w.last, default=None)
         if last is None or last.first != last.last:
             return unclear("The day of the last infusion is not recorded.", earlier)
@@ -153,6 +174,10 @@ class RepeatOutsideWindow(Check):
         if not known or len(known) != len(ends) or max(known) < infused:
             return None
         return starts[0] if (starts[0] - max(known)).days > self.free_days else None
+
+
+def _span(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _ended(statement: Statement, as_of: date) -> bool:

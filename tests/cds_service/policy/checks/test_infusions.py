@@ -28,6 +28,16 @@ def insulin(on: str | None, **more: object) -> Statement:
     return said("insulin", on, kind="medication", name=f"insulin-{next(_number)}", **more)  # type: ignore[arg-type]
 
 
+def order(on: str | None, sort: str = "MedicationRequest", **more: object) -> Statement:
+    """Return a completed order of the product."""
+    name = f"{sort}/{next(_number)}"
+    return said("allo", on, kind="medication", phase="past", name=name, **more)  # type: ignore[arg-type]
+
+
+def dispense(on: str) -> Statement:
+    return order(on, "MedicationDispense")
+
+
 def exceed(*statements: Statement, supplied: frozenset[Records] = ALL_RECORDS) -> tuple[str, bool]:
     found = COURSE.evaluate(chart(*statements, supplied=supplied))
     return found.outcome.value, found.silent
@@ -68,6 +78,38 @@ def test_earlier_infusions_and_this_one_are_counted(
     statements: Sequence[Statement], expected: tuple[str, bool]
 ) -> None:
     assert exceed(*statements) == expected
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ([order(A)], FEW),
+        ([order(A), order(B)], FEW),
+        ([order(A), order(B), order(C)], OPEN),
+        ([order(A), order(B), order(None)], OPEN),
+        ([order(A), order(B), order(C, confirmed=False)], OPEN),
+        ([order(A), order(B), dispense("2024-01-10"), dispense("2025-01-10")], FEW),
+        ([order(A), order(B), order(C), infusion(C)], FEW),
+        ([order(A), order(B), order(C), infusion(C, confirmed=False)], OPEN),
+        ([order("2023-12-01"), infusion(A), order("2024-12-01"), infusion(B)], FEW),
+        ([order(A), infusion(A), infusion(B), infusion(C)], MANY),
+        ([order("2026-11-02")], SILENT),
+    ],
+)
+def test_completed_orders_may_be_infusions_where_none_is_certain(
+    statements: Sequence[Statement], expected: tuple[str, bool]
+) -> None:
+    assert exceed(*statements) == expected
+
+
+def test_the_reason_tells_certain_infusions_from_possible_ones() -> None:
+    found = COURSE.evaluate(chart(order(A), order(B))).reason
+    assert found == "0 to 2 earlier infusions (2025-01-01, 2024-01-01) and this order make 1 to 3 of at most 3."
+
+
+def test_orders_alone_leave_open_whether_it_is_a_repeat() -> None:
+    assert repeat(order(B), insulin("2024-01-01")) == OPEN
+    assert repeat(order(B), infusion(B), insulin("2024-01-01")) == IN_TIME
 
 
 def test_a_code_that_says_both_kinds_does_not_count() -> None:
@@ -139,7 +181,7 @@ def test_the_reason_names_infusion_and_restart() -> None:
 
 @pytest.mark.parametrize("check", [COURSE, REPEAT])
 def test_it_needs_what_shows_infusions(check: InfusionsExceed | RepeatOutsideWindow) -> None:
-    assert {"procedures", "medication-administrations"} <= check.records
+    assert {"procedures", "medication-administrations", "medication-requests"} <= check.records
     assert "infusion" in check.describe()
     assert {"allo", "islets", "auto"} <= check.value_sets()
 
