@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
+from itertools import product
+from typing import ClassVar, NamedTuple
 
 from cds_service.policy.checks.check import KIND_OF, Check, option
 from cds_service.policy.checks.doses import at_most, is_certain, is_order, without_orders_of_given
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
 from cds_service.policy.windows import day_in_words, days_from, distinct_days
-from fhir_mappings.facts import Facts, Records, Statement
+from fhir_mappings.facts import DateRange, Facts, Records, Statement
 
 _LOOKED_IN: tuple[Records, ...] = ("procedures", "medication-administrations", "conditions")
 _COUNTED = frozenset(KIND_OF[place] for place in _LOOKED_IN)
@@ -108,7 +109,10 @@ class InfusionsExceed(Check):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatOutsideWindow(Check):
-    """A repeat infusion comes although insulin independence stands, or more than the window after it was lost."""
+    """A repeat infusion comes although insulin independence stands, or more than the window after it was lost.
+
+    Open where another infusion may have been the last, or where insulin is unconfirmed or its dates are too vague.
+    """
 
     key: ClassVar[str] = "repeat_outside_window"
     value_set: tuple[str, ...] = option("value sets", "infusions that count", looked_in=_LOOKED_IN)
@@ -128,11 +132,20 @@ class RepeatOutsideWindow(Check):
             return nothing("No earlier infusion found: the criterion does not apply.")
         if not certain_infusions(earlier, facts.as_of):
             return unclear(f"An earlier infusion is possible, but not certain ({dates(earlier)}).", earlier)
-        last = max((s.when for s in earlier if s.when), key=lambda w: w.last, default=None)
-        if last is None or last.first != last.last:
-            return unclear("The day of the last infusion is not recorded.", earlier)
+        last = _last_day(earlier, facts.as_of)
+        if last is None:
+            return unclear(
+                f"Which infusion was the last, and on which day, is not certain ({dates(earlier)}).", earlier
+            )
         insulin = [s for s in facts.of(*self.insulin) if s.kind == "medication" and s.phase != "planned"]
-        return self._judge(facts.as_of, last.last, earlier, insulin)
+        readings = _readings(insulin, facts.as_of, *self._decisive_days(facts.as_of, last))
+        found = [self._judge(facts.as_of, last, earlier, reading) for reading in readings]
+        if len({finding.outcome for finding in found}) > 1:
+            return unclear(
+                f"The insulin on record is not confirmed, or dated too vaguely, to tell what came after {last}.",
+                [*earlier, *insulin],
+            )
+        return found[0]
 
     def describe(self) -> str:
         return (
@@ -145,40 +158,96 @@ class RepeatOutsideWindow(Check):
     def records(self) -> frozenset[Records]:
         return frozenset({"procedures", "medication-administrations", "medication-requests"})
 
-    def _judge(self, as_of: date, infused: date, earlier: list[Statement], insulin: list[Statement]) -> Finding:
-        shown = [*earlier, *insulin]
+    def _decisive_days(self, as_of: date, infused: date) -> tuple[tuple[date, ...], tuple[date, ...]]:
+        """Return the starts and the ends of insulin that an outcome can turn on: first, last and one between."""
+        too_late = days_from(as_of, -self.within_days - 1)
+        return (date.min, date.max, too_late), (date.min, date.max, infused)
+
+    def _judge(self, as_of: date, infused: date, earlier: list[Statement], insulin: Sequence[_Insulin]) -> Finding:
+        shown = [*earlier, *(i.statement for i in insulin)]
         after = f"after the infusion of {infused}"
-        active = [s for s in insulin if s.phase == "current" and not _ended(s, as_of)]
+        active = [i for i in insulin if i.stands]
         restart = self._restart(infused, active, insulin)
         if restart is not None:
-            days = (as_of - restart).days
-            text = f"Insulin was restarted on {restart} {after}, {days} days before the service date"
-            if days > self.within_days:
+            start, statement = restart
+            text = f"Insulin was restarted {_began(statement.when, as_of, after)}"
+            if (as_of - start).days > self.within_days:
                 return holds(f"{text}: more than {self.within_days}.", shown)
             return fails(f"{text}: within {self.within_days}.", shown)
-        until = days_from(infused, self.within_days)
-        still = [s for s in active if s.when and s.when.last <= min(until, as_of)]
+        until = min(days_from(infused, self.within_days), as_of)
+        still = [i.statement for i in active if i.start and i.start <= until]
         if still:
             return fails(f"Insulin is still ordered ({day_in_words(still[0].when)}) {after}.", [*earlier, *still])
         if not insulin:
             return unclear(f"No insulin is recorded {after}; nothing says whether independence was reached.", earlier)
         return unclear(f"The insulin on record does not tell whether independence was reached {after}.", shown)
 
-    def _restart(self, infused: date, active: list[Statement], insulin: list[Statement]) -> date | None:
-        """Return the day on which insulin began again after a documented interval without it, if there was one."""
-        starts = sorted(s.when.first for s in active if s.when)
-        ends = [s.until for s in insulin if s not in active]
-        if not starts or len(starts) != len(active) or starts[0] <= infused:
+    def _restart(
+        self, infused: date, active: list[_Insulin], insulin: Sequence[_Insulin]
+    ) -> tuple[date, Statement] | None:
+        """Return when insulin began again after a documented interval without any, if there was one."""
+        started = [(i.start, i.statement) for i in active if i.start]
+        ends = [i.end for i in insulin if not i.stands]
+        known = [end for end in ends if end is not None]
+        if not started or len(started) != len(active) or not known or len(known) != len(ends):
             return None
-        known = [end.last for end in ends if end is not None]
-        if not known or len(known) != len(ends) or max(known) < infused:
+        first = min(started, key=lambda one: one[0])
+        if first[0] <= infused or max(known) < infused:
             return None
-        return starts[0] if (starts[0] - max(known)).days > self.free_days else None
+        return first if (first[0] - max(known)).days > self.free_days else None
+
+
+class _Insulin(NamedTuple):
+    """Insulin on record, by one reading of its days."""
+
+    statement: Statement
+    start: date | None
+    end: date | None
+    stands: bool
+    """Whether it is ordered still on the service date."""
+
+
+def _readings(
+    insulin: Sequence[Statement], as_of: date, starts: tuple[date, ...], ends: tuple[date, ...]
+) -> Iterator[list[_Insulin]]:
+    """Yield the insulin by each way to read it.
+
+    What is not confirmed is in it or not; a vague date is as near as it can be to each of the given days.
+    """
+    # a stopped order is not confirmed as taken, but that it ended is
+    sure = [s for s in insulin if s.confirmed or s.phase == "past"]
+    vague = any(when and when.first != when.last for s in insulin for when in (s.when, s.until))
+    days = list(product(starts, ends)) if vague else [(date.min, date.min)]
+    for held in (sure, insulin) if len(sure) < len(insulin) else (insulin,):
+        for start, end in days:
+            yield [_read(s, as_of, start, end) for s in held]
+
+
+def _read(statement: Statement, as_of: date, start: date, end: date) -> _Insulin:
+    ended = _near(end, statement.until)
+    stands = statement.phase == "current" and (ended is None or ended >= as_of)
+    return _Insulin(statement, _near(start, statement.when), ended, stands)
+
+
+def _near(day: date, when: DateRange | None) -> date | None:
+    return min(max(day, when.first), when.last) if when else None
+
+
+def _last_day(infusions: Sequence[Statement], as_of: date) -> date | None:
+    """Return the day of the last infusion; None when one without a certain day may have been the last."""
+    certain = certain_infusions(infusions, as_of)
+    last = max((s.when.first for s in certain if s.when and s.when.first == s.when.last), default=None)
+    if last is None or any(s.when is None or s.when.last > last for s in infusions):
+        return None
+    return last
+
+
+def _began(when: DateRange | None, as_of: date, after: str) -> str:
+    if when is None:
+        return after
+    day = f"{'on' if when.first == when.last else 'in'} {day_in_words(when)}"
+    return f"{day} {after}, {_span((as_of - when.last).days, (as_of - when.first).days)} days before the service date"
 
 
 def _span(low: int, high: int) -> str:
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _ended(statement: Statement, as_of: date) -> bool:
-    return statement.until is not None and statement.until.last < as_of

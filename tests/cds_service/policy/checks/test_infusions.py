@@ -172,6 +172,62 @@ def test_a_repeat_infusion_is_in_time_while_insulin_is_needed_or_soon_after_it_i
     assert repeat(*statements) == expected
 
 
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ([infusion(B), insulin("2025-06-01", confirmed=False)], OPEN),
+        ([infusion(B), insulin("2025-06-01"), insulin("2025-07-01", confirmed=False)], IN_TIME),
+        ([infusion(B), insulin("2024-01-01", **ENDED, confirmed=False), insulin("2025-11-01")], TOO_LATE),
+        ([infusion(B), insulin("2024-01-01", **ENDED), insulin("2025-11-01", confirmed=False)], OPEN),
+        ([infusion(B), insulin("2024-01-01", **ENDED), insulin("2025-11-01"), insulin(None, confirmed=False)], OPEN),
+        ([infusion(B), insulin("2024-01-01", **ENDED), insulin("2025-01-01/2025-12-31")], OPEN),
+        ([infusion(B), insulin("2024-01-01", **ENDED), insulin("2025-11-01/2025-11-30")], OPEN),
+        ([infusion(B), insulin("2024-01-01", **ENDED), insulin("2025-10-01/2025-10-31")], TOO_LATE),
+        ([infusion(B), insulin("2024-01-01", **ENDED), insulin("2026-03-01/2026-03-31")], IN_TIME),
+        (
+            [infusion(B), insulin("2024-01-01", phase="past", until="2025-01-01/2025-12-31"), insulin("2025-10-31")],
+            OPEN,
+        ),
+        (
+            [infusion(B), insulin("2024-01-01", phase="past", until="2024-01-01/2025-12-31"), insulin("2025-10-31")],
+            OPEN,
+        ),
+        ([infusion(B), insulin("2026-01-01/2026-12-31")], OPEN),
+        ([infusion(B), insulin("2025-01-01/2025-12-31")], IN_TIME),
+    ],
+)
+def test_insulin_decides_where_it_is_confirmed_and_both_ends_of_its_dates_agree(
+    statements: Sequence[Statement], expected: tuple[str, bool]
+) -> None:
+    assert repeat(*statements) == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ([], TOO_LATE),
+        ([infusion("2025-11-20", confirmed=False)], OPEN),
+        ([infusion("2022-11-20", confirmed=False)], TOO_LATE),
+        ([infusion(None)], OPEN),
+        ([infusion(None, confirmed=False)], OPEN),
+        ([infusion("2025-01-01/2025-12-31")], OPEN),
+        ([infusion("2022-01-01/2022-12-31")], TOO_LATE),
+        ([infusion("2026-11-01/2026-11-30")], OPEN),
+        ([infusion("2025-11-20", phase="planned")], TOO_LATE),
+    ],
+)
+def test_an_infusion_that_may_have_been_the_last_leaves_it_open(
+    more: list[Statement], expected: tuple[str, bool]
+) -> None:
+    held = [infusion("2023-01-10"), insulin("2022-01-01", phase="past", until="2023-03-01"), insulin("2024-01-01")]
+    assert repeat(*held, *more) == expected
+
+
+def test_a_restart_in_a_month_is_counted_by_both_of_its_ends() -> None:
+    found = REPEAT.evaluate(chart(infusion(B), insulin("2024-01-01", **ENDED), insulin("2025-10-01/2025-10-31")))
+    assert "restarted in 2025-10 after the infusion of 2025-01-01, 367 to 397 days" in found.reason
+
+
 def test_the_reason_names_infusion_and_restart() -> None:
     found = REPEAT.evaluate(chart(infusion(B), insulin("2024-01-01", **ENDED), insulin("2025-11-01")))
     assert "2025-01-01" in found.reason
