@@ -96,6 +96,11 @@ def end(*fields: object) -> Moment:
     return moment(*[field.get("end") if isinstance(field, dict) else field for field in fields])
 
 
+def begin(*fields: object) -> Moment:
+    """Return the first of several date fields that is there, taking the start of a Period: its end is no start."""
+    return moment(*[{**field, "end": None} if isinstance(field, dict) else field for field in fields])
+
+
 def _start(field: Mapping[str, Any]) -> object:
     """Return the start of a Period or of a Timing."""
     for name in ("start", "end"):

@@ -6,13 +6,13 @@ from fhir_mappings.chart import Resource
 from fhir_mappings.dates import Moment, moment
 from fhir_mappings.descriptions import Description, describe
 from fhir_mappings.json_fields import Lookup, objects, resolve
-from fhir_mappings.procedures import occurrence, service
+from fhir_mappings.procedures import expected, service
 from fhir_mappings.resources import Reading
 
 
 def read_request(resource: Resource, lookup: Lookup) -> Reading | None:
     """Return what a DeviceRequest yields; an active one is current."""
-    return service(resource, "service-request", requested(resource, lookup), occurrence)
+    return service(resource, "service-request", requested(resource, lookup), expected)
 
 
 def read_use(resource: Resource, lookup: Lookup) -> Reading | None:

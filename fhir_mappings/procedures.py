@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fhir_mappings.chart import Resource
-from fhir_mappings.dates import Moment, moment
+from fhir_mappings.dates import Moment, begin, moment
 from fhir_mappings.descriptions import Description, describe, matches
 from fhir_mappings.facts import Evidence, Kind, Statement
 from fhir_mappings.json_fields import reference_to
@@ -33,17 +33,22 @@ def read_request(resource: Resource) -> Reading | None:
     described = describe(resource.get("code"))
     if (details := resource.get("orderDetail")) is not None:
         described += describe(details)
-    return service(resource, "service-request", described, occurrence)
+    return service(resource, "service-request", described, expected)
 
 
 def occurrence(resource: Resource) -> Moment:
-    """Return when an ordered service is to be given: ``occurrence[x]`` (start), else ``authoredOn``."""
-    return moment(
-        resource.get("occurrenceDateTime"),
-        resource.get("occurrencePeriod"),
-        resource.get("occurrenceTiming"),
-        resource.get("authoredOn"),
-    )
+    """Return the service date of an order: ``occurrence[x]`` (start), else ``authoredOn``."""
+    return begin(*_ordered_for(resource))
+
+
+def expected(resource: Resource) -> Moment:
+    """Return when what a record orders is to be given; by the end of a Period that has no start."""
+    return moment(*_ordered_for(resource))
+
+
+def _ordered_for(resource: Resource) -> tuple[object, ...]:
+    named = ("occurrenceDateTime", "occurrencePeriod", "occurrenceTiming", "authoredOn")
+    return tuple(resource.get(name) for name in named)
 
 
 def _performed(resource: Resource) -> Moment:

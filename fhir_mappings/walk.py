@@ -57,8 +57,7 @@ class Found:
         """Read a draft order: what it orders lies ahead, and its copy in the chart counts no more."""
         reading = _read(order, lookup)
         if self.is_new(order) and reading is not None:
-            planned = (replace(s, phase="planned") if s.phase == "current" else s for s in reading.statements)
-            self._keep(replace(reading, statements=tuple(planned)))
+            self._keep(replace(reading, statements=tuple(map(_drafted, reading.statements))))
 
     def add(self, resource: Resource, reading: Reading) -> None:
         """Keep what a resource of the chart yields."""
@@ -81,6 +80,10 @@ def walk(chart: Chart, lookup: Lookup) -> Found:
             if reading is not None:
                 found.add(resource, reading)
     return found
+
+
+def _drafted(statement: Statement) -> Statement:
+    return replace(statement, phase="planned" if statement.phase == "current" else statement.phase, drafted=True)
 
 
 def _read(resource: Resource, lookup: Lookup) -> Reading | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from fhir_mappings import dates
-from fhir_mappings.dates import UNDATED, Moment, date_range, end, evidence_date, instant, moment
+from fhir_mappings.dates import UNDATED, Moment, begin, date_range, end, evidence_date, instant, moment
 from fhir_mappings.facts import DateRange
 
 from .examples import json_values
@@ -70,6 +70,13 @@ def test_the_end_of_a_period_is_never_its_start() -> None:
     assert end({"start": "2024-03-01"}) == UNDATED
     assert end({"end": "2024-03-01"}).when == date_range("2024-03-01")
     assert end(None, "2024-03-02").text == "2024-03-02"
+
+
+def test_a_period_begins_with_its_start_alone() -> None:
+    assert begin({"end": "2024-04-01"}) == UNDATED
+    assert begin({"end": "2024-04-01"}, "2024-03-02").text == "2024-03-02"
+    assert begin({"start": "2024-03-01", "end": "2024-04-01"}).text == "2024-03-01"
+    assert begin({"event": ["2024-05-01"]}).text == "2024-05-01"
 
 
 def test_a_range_cannot_end_before_it_begins() -> None:

@@ -94,6 +94,15 @@ def test_an_order_is_dated_by_its_occurrence_else_by_its_writing(fields: dict[st
     assert procedures.occurrence(service_request(**fields)).when == date_range(when)
 
 
+def test_the_end_of_a_period_is_no_service_date_but_dates_a_record() -> None:
+    ordered = service_request(code={"text": "Insulin pump"}, occurrencePeriod={"end": "2027-06-30"})
+    assert procedures.occurrence(ordered).when == date_range("2026-11-01")
+    assert procedures.occurrence(without(ordered, "authoredOn")).when is None
+    reading = procedures.read_request(ordered)
+    assert reading is not None
+    assert reading.statements[0].when == date_range("2027-06-30")
+
+
 def test_order_details_are_read_too() -> None:
     detailed = service_request(code={"text": "Device"}, orderDetail=[{"text": "insulin pump"}])
     reading = procedures.read_request(detailed)

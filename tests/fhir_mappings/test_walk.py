@@ -38,6 +38,12 @@ def test_a_draft_order_lies_ahead_and_replaces_its_copy_in_the_chart() -> None:
     assert found(order, drafts=(medication_request(status="stopped"),)) == [("MedicationRequest/m1", "past")]
 
 
+def test_a_statement_tells_whether_it_is_an_order_of_the_same_request() -> None:
+    order = medication_request()
+    assert [s.drafted for s in walk(chart(drafts=(order,)), {}).statements] == [True]
+    assert [s.drafted for s in walk(chart(order), {}).statements] == [False]
+
+
 def test_a_draft_of_another_type_is_left_alone() -> None:
     assert found(drafts=({"resourceType": "NutritionOrder", "id": "n"}, {"resourceType": 5}, {})) == []
 

@@ -43,7 +43,8 @@ class Recorded(Check):
     """Something of a value set is in the chart.
 
     ``event``: it happened in the window, whatever its status now, on so many distinct dates.
-    ``current``: it holds now. ``ever``: at any time up to the service date. ``planned``: done or ordered around it.
+    ``current``: it holds now. ``ever``: at any time up to the service date. ``planned``: done or ordered around it; an
+    order of the same request needs no date.
     """
 
     key: ClassVar[str] = "recorded"
@@ -146,7 +147,7 @@ class Recorded(Check):
         if self.around_days is None:
             return True
         if statement.when is None:
-            return None
+            return True if statement.drafted else None
         around = days_from(facts.as_of, -self.around_days), days_from(facts.as_of, self.around_days)
         if statement.when.within(*around):
             return True

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import ClassVar
 
 from cds_service.policy.checks.check import Check, Range, named, option, sentence
+from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
-from cds_service.policy.windows import day_in_words, in_words, window_start
-from fhir_mappings.facts import Facts, Records, Statement
+from cds_service.policy.windows import in_words, window_start
+from fhir_mappings.facts import DateRange, Facts, Records, Statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatestResult(Check):
     """The latest result lies in a range. Outside it the check is false, or left open where ``false_when`` is narrower.
 
+    Results whose dates leave open which is the latest must agree.
     With ``goal`` the patient's own target, when one is recorded, takes the place of the range's lower bound.
     """
 
@@ -39,11 +43,11 @@ class LatestResult(Check):
         dated = [s for s in results if s.when and s.when.first <= facts.as_of]
         if not dated:
             return self._without_dated(facts, results)
-        newest = max(s.when.last for s in dated if s.when)
-        latest = [s for s in dated if s.when and s.when.last == newest]
+        newest = _newest([s.when for s in dated if s.when], facts.as_of)
+        latest = [s for s in dated if s.when and s.when.last >= newest]
         start = window_start(facts.as_of, self.within_months, self.within_days)
-        day = day_in_words(latest[0].when)
-        if any(s.when and s.when.first < start for s in latest):
+        day = dates(latest)
+        if newest < start:
             return unclear(f"{self._latest()} ({day}): older than asked for.", latest)
         if any(s.quantity is None or s.quantity.unit != self.unit for s in latest):
             return unclear(f"{self._latest()} ({day}): no number with a usable unit.", latest)
@@ -81,7 +85,7 @@ class LatestResult(Check):
         if all(false):
             return fails(f"{text}, not {wanted.in_words()}.", shown)
         if len(set(values)) > 1:
-            return unclear(f"{text}: two results of one day disagree.", shown, conflict=True)
+            return unclear(f"{text}: results that may each be the latest disagree.", shown, conflict=True)
         return unclear(f"{text}: neither {wanted.in_words()} nor clearly outside.", shown)
 
     def _latest(self) -> str:
@@ -100,6 +104,12 @@ class LatestResult(Check):
         return (
             max(goals, key=lambda g: (g.evidence.date or "", g.evidence.reference), default=None) if self.goal else None
         )
+
+
+def _newest(ranges: Sequence[DateRange], as_of: date) -> date:
+    """Return the day on or after which the latest result certainly lies."""
+    past = [when.first for when in ranges if when.last <= as_of]
+    return max(past or [when.first for when in ranges])
 
 
 def _number(value: Decimal) -> str:

@@ -68,6 +68,8 @@ A, B, C = "2024-01-01", "2025-01-01", "2026-01-01"
         ([infusion(A), infusion(A, "auto")], FEW),
         ([infusion(None, "islets"), infusion(A, "auto")], FEW),
         ([infusion(A), infusion(B), infusion("2025-01-01/2025-12-31")], OPEN),
+        ([infusion(A), infusion(B), infusion("2026-11-01/2026-11-30")], OPEN),
+        ([infusion(A), infusion(B), infusion("2026-10-01/2026-10-31")], MANY),
         ([infusion(A), infusion(B), infusion(C, confirmed=False)], OPEN),
         ([infusion(A), infusion(B), infusion(None, confirmed=False)], OPEN),
         ([infusion("2024-01-01/2024-12-31"), infusion(B), infusion(C)], OPEN),

@@ -64,6 +64,13 @@ def test_between_the_ranges_it_stays_open(percent: str, expected: str) -> None:
         ([result("8.0", "2026-05-01")], "undocumented"),
         ([result("8.0", "2026-01-01/2026-12-31")], "undocumented"),
         ([result("8.0", "2026-10-01/2026-10-31")], "met"),
+        ([result("8.2", "2026-10-20"), result("6.1", "2026-10-01/2026-10-31")], "undocumented"),
+        ([result("6.1", "2026-10-20"), result("8.2", "2026-10-01/2026-10-31")], "undocumented"),
+        ([result("8.2", "2026-10-20"), result("8.0", "2026-01-01/2026-12-31")], "met"),
+        ([result("8.2", "2026-10-20"), result("6.1", "2026-01-01/2026-12-31")], "undocumented"),
+        ([result("8.2", "2026-10-20"), result("6.1", "2026-09-01/2026-09-30")], "met"),
+        ([result("8.2", "2026-10-20"), result("6.1", "2026-11-01/2026-11-30")], "undocumented"),
+        ([result("8.2", "2026-10-20"), result(None, "2026-10-01/2026-10-31")], "undocumented"),
         ([result("8.0", confirmed=False)], "undocumented"),
         ([result("8.0", "2026-08-01"), result("6.0", "2026-10-01", confirmed=False)], "met"),
         ([result(None)], "undocumented"),
@@ -91,6 +98,12 @@ def test_two_results_of_one_day_on_the_same_side_decide() -> None:
 def test_two_results_of_one_day_that_disagree_are_a_conflict() -> None:
     found = HIGH.evaluate(chart(result("8.0"), result("6.0")))
     assert (found.outcome.value, found.conflict, len(found.evidence)) == ("undocumented", True, 2)
+
+
+def test_results_of_which_either_may_be_the_latest_are_a_conflict_when_they_disagree() -> None:
+    found = HIGH.evaluate(chart(result("8.2", "2026-10-20"), result("6.1", "2026-10-01/2026-10-31")))
+    assert (found.outcome.value, found.conflict, len(found.evidence)) == ("undocumented", True, 2)
+    assert "8.2 and 6.1 % on 2026-10-20, 2026-10: results that may each be the latest disagree" in found.reason
 
 
 @pytest.mark.parametrize(
