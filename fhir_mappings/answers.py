@@ -3,47 +3,65 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 
 from fhir_mappings.chart import Resource
 from fhir_mappings.descriptions import Description, describe
 from fhir_mappings.json_fields import number
 
-Answer = Literal["present", "absent", "number", "unclear"]
-"""``number``: it is a measured value. ``unclear``: there is a value, and it says neither yes nor no."""
+Answer = Literal["present", "absent", "number", "unclear", "unstated"]
+"""``number``: it is a measured value. ``unclear``: there is a value, and it says neither yes nor no.
+``unstated``: there is no value, nor an interpretation that stands for one."""
+
+_InWords = Callable[[str], re.Match[str] | None]
 
 # SNOMED CT qualifiers and LOINC answers (LA33-6 yes, LA32-8 no, LA6576-8 positive, LA6577-6 negative, LA9633-4
 # present, LA9634-2 absent, LA11882-0 detected, LA11883-8 not detected), observation-interpretation codes
-_PRESENT = {"10828004", "52101004", "260373001", "373066001", "LA33-6", "LA6576-8", "LA9633-4", "LA11882-0"} | {
-    "POS",
-    "DET",
-    "RR",
-    "Y",
+_CODES: dict[str | None, Answer] = {
+    **dict.fromkeys(
+        ("10828004", "52101004", "260373001", "373066001", "LA33-6", "LA6576-8", "LA9633-4", "LA11882-0"), "present"
+    ),
+    **dict.fromkeys(("POS", "DET", "RR"), "present"),
+    **dict.fromkeys(
+        ("260385009", "2667000", "260415000", "373067005", "LA32-8", "LA6577-6", "LA9634-2", "LA11883-8"), "absent"
+    ),
+    **dict.fromkeys(("NEG", "ND", "NR"), "absent"),
 }
-_ABSENT = {"260385009", "2667000", "260415000", "373067005", "LA32-8", "LA6577-6", "LA9634-2", "LA11883-8"} | {
-    "NEG",
-    "ND",
-    "NR",
-    "N",
-}
+_YES_OR_NO: dict[str | None, Answer] = {"Y": "present", "N": "absent"}
+_OF_YES_OR_NO = (
+    None,
+    "http://terminology.hl7.org/CodeSystem/v2-0136",
+    "http://terminology.hl7.org/CodeSystem/v2-0532",
+    "http://hl7.org/fhir/v2/0136",
+    "urn:oid:2.16.840.1.113883.12.136",
+)
+"""The systems in which N is no: as an interpretation it is normal."""
 _YES = re.compile(r"\s*(?:yes|positive|present|detected|reactive|true)\b", re.IGNORECASE)
 _NO = re.compile(r"\s*(?:no|not|none|negative|absent|undetected|non-?reactive|denie[sd]|false)\b", re.IGNORECASE)
+_POSITIVE = re.compile(r"\s*(?:positive|present|detected|reactive)[\s.]*", re.IGNORECASE)
+_NEGATIVE = re.compile(
+    r"\s*(?:negative|absent|undetected|not (?:detected|present|reactive)|non[- ]?reactive)[\s.]*", re.IGNORECASE
+)
 _COUNTS = (None, "1", "{count}", "{episodes}", "{events}", "{#}")
 _UNITS_OF_COUNTS = (*_COUNTS, "episodes", "events", "times")
 
 
-def answer(holder: Resource) -> Answer:
-    """Return what the value of an Observation, or of one of its components, says. No value at all is ``present``."""
+def answer(holder: Resource, *, measures: bool = False) -> Answer:
+    """Return what the value of an Observation, or of one of its components, says.
+
+    ``measures``: a number is asked for, which no interpretation undoes; else a laboratory's judgement comes first.
+    """
     if isinstance(truth := holder.get("valueBoolean"), bool):
         return "present" if truth else "absent"
+    judged = frozenset[Answer]() if measures else describe(holder.get("interpretation")).once(_interpreted)
     if holder.get("valueQuantity") is not None or holder.get("valueInteger") is not None:
-        return _measured(holder)
+        return next(iter(judged)) if len(judged) == 1 else _measured(holder)
     said = describe(holder.get("valueCodeableConcept")).once(_judged) | _judged(describe(holder.get("valueString")))
-    said = said or describe(holder.get("interpretation")).once(_judged)
+    said = said or judged
     if len(said) == 1:
         return next(iter(said))
-    return "unclear" if said or has_value(holder) else "present"
+    return "unclear" if said or has_value(holder) else "unstated"
 
 
 def has_value(holder: Resource) -> bool:
@@ -52,10 +70,7 @@ def has_value(holder: Resource) -> bool:
 
 
 def _measured(holder: Resource) -> Answer:
-    """Return what a number says: a count of zero says that there was none; a laboratory's judgement comes first."""
-    judged = describe(holder.get("interpretation")).once(_judged)
-    if len(judged) == 1:
-        return next(iter(judged))
+    """Return what a number says: a count of zero says that there was none."""
     field: Any = holder.get("valueQuantity")
     if not isinstance(field, dict):
         field = {"value": holder.get("valueInteger")}
@@ -64,17 +79,21 @@ def _measured(holder: Resource) -> Answer:
 
 
 def _judged(description: Description) -> frozenset[Answer]:
-    return frozenset(_judgements(description))
+    """Return what a value says."""
+    said = {_YES_OR_NO[code] for system, code in description.codings if code in _YES_OR_NO and system in _OF_YES_OR_NO}
+    return _said(description, _YES.match, _NO.match) | said
 
 
-def _judgements(description: Description) -> Iterator[Answer]:
-    for _, code in description.codings:
-        if code in _PRESENT:
-            yield "present"
-        elif code in _ABSENT:
-            yield "absent"
+def _interpreted(description: Description) -> frozenset[Answer]:
+    """Return what an interpretation says. Its text may speak of a goal or a trend: only the whole of it can judge."""
+    return _said(description, _POSITIVE.fullmatch, _NEGATIVE.fullmatch)
+
+
+def _said(description: Description, is_yes: _InWords, is_no: _InWords) -> frozenset[Answer]:
+    said = {_CODES[code] for _, code in description.codings if code in _CODES}
     for words in description.texts:
-        if _NO.match(words):
-            yield "absent"
-        elif _YES.match(words):
-            yield "present"
+        if is_no(words):
+            said.add("absent")
+        elif is_yes(words):
+            said.add("present")
+    return frozenset(said)

@@ -27,6 +27,8 @@ from fhir_mappings.statuses import Standing, standing
 
 _ANSWER_DECIDES = {"pregnancy-test", "pregnancy-status-question", "tobacco-status-question", "gvhd-grade"}
 """Value sets whose codes ask a question: without a clear yes, or a grade, they say nothing yet."""
+_NUMBER_DECIDES = {"hba1c"}
+"""Value sets whose codes ask for a number, which is a result however it is interpreted."""
 
 
 class _Part(NamedTuple):
@@ -93,7 +95,8 @@ def _statement(resource: Resource, part: _Part, counts: Standing, taken: Moment)
         match, measured, value = chimerism.result(part.asked, part.code, value, measured)
         clear = True
     else:
-        match, clear = _meaning(part, answer(part.holder), graded=grade is not None)
+        said = answer(part.holder, measures=not part.asked.concepts.isdisjoint(_NUMBER_DECIDES))
+        match, clear = _meaning(part, said, graded=grade is not None)
     if not match.concepts or grade == 0:
         return None
     return Statement(
@@ -114,8 +117,7 @@ def _meaning(part: _Part, said: Answer, *, graded: bool) -> tuple[Match, bool]:
     if said == "absent":
         return part.answered, True
     asks = bool(part.asked.concepts & _ANSWER_DECIDES)
-    no_value = said == "present" and _words(part.holder) is None and not part.holder.get("interpretation")
-    clear = graded or (said == "present" and not (asks and no_value)) or (said == "number" and not asks)
+    clear = graded or said == "present" or (said in ("number", "unstated") and not asks)
     if part.answered.concepts and not clear:
         return part.answered, True
     return together((part.asked, part.answered)), clear

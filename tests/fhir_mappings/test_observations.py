@@ -77,6 +77,13 @@ def test_hba1c_is_in_percent_or_not_a_number_at_all(quantity: dict[str, Any], va
     assert statement.quantity == (Quantity(Decimal(value), "%") if value else None)
 
 
+@pytest.mark.parametrize("interpretation", [concept("i", "N", "Normal"), concept("i", "NEG"), {"text": "Not at goal"}])
+def test_hba1c_is_its_number_whatever_the_interpretation_says(interpretation: dict[str, Any]) -> None:
+    statement = only(observation(interpretation=[interpretation]))
+    assert statement.confirmed
+    assert statement.quantity == Quantity(Decimal("8.1"), "%")
+
+
 def test_the_evidence_shows_the_value_as_it_was_sent() -> None:
     assert only(observation(valueQuantity={"value": 64, "unit": "mmol/mol"})).evidence.value == "64 mmol/mol"
     assert only(observation(valueQuantity={"value": 14, "unit": "%", "comparator": ">"})).evidence.value == "> 14 %"
@@ -116,6 +123,8 @@ def test_the_answer_decides_what_a_question_says() -> None:
         ({"interpretation": [concept("i", "POS")], "valueQuantity": {"value": 9000, "unit": "m[IU]/mL"}}, True),
         ({"valueQuantity": {"value": 9000, "unit": "m[IU]/mL"}}, False),
         ({}, False),
+        ({"interpretation": [concept("i", "N", "Normal")]}, False),
+        ({"interpretation": [concept("i", "A", "Abnormal")]}, False),
         ({"valueString": "Negative"}, None),
         ({"interpretation": [concept("i", "NEG")], "valueQuantity": {"value": 1, "unit": "m[IU]/mL"}}, None),
     ],
