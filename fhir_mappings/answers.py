@@ -37,8 +37,17 @@ _OF_YES_OR_NO = (
     "urn:oid:2.16.840.1.113883.12.136",
 )
 """The systems in which N is no: as an interpretation it is normal."""
-_YES = re.compile(r"\s*(?:yes|positive|present|detected|reactive|true)\b", re.IGNORECASE)
+_YES = re.compile(
+    r"\s*(?:(?:yes|positive|present|detected|reactive|true)\b|(?:currently )?pregnant[\s.]*$)", re.IGNORECASE
+)
 _NO = re.compile(r"\s*(?:no|not|none|negative|absent|undetected|non-?reactive|denie[sd]|false)\b", re.IGNORECASE)
+_UNSAID = re.compile(
+    r"\s*(?:no (?:answer|data|information|response|result|sample|specimen)|not (?:applicable|asked|assessed|available"
+    r"|certain|clear|collected|determined|documented|done|evaluated|known|obtained|performed|recorded|stated|sure|tested"
+    r"|yet))",
+    re.IGNORECASE,
+)
+"""What begins like a no and says that there is no answer."""
 _POSITIVE = re.compile(r"\s*(?:positive|present|detected|reactive)[\s.]*", re.IGNORECASE)
 _NEGATIVE = re.compile(
     r"\s*(?:negative|absent|undetected|not (?:detected|present|reactive)|non[- ]?reactive)[\s.]*", re.IGNORECASE
@@ -81,7 +90,11 @@ def _measured(holder: Resource) -> Answer:
 def _judged(description: Description) -> frozenset[Answer]:
     """Return what a value says."""
     said = {_YES_OR_NO[code] for system, code in description.codings if code in _YES_OR_NO and system in _OF_YES_OR_NO}
-    return _said(description, _YES.match, _NO.match) | said
+    return _said(description, _YES.match, _no) | said
+
+
+def _no(words: str) -> re.Match[str] | None:
+    return None if _UNSAID.match(words) else _NO.match(words)
 
 
 def _interpreted(description: Description) -> frozenset[Answer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fhir_mappings import chimerism, quantities, severity
@@ -27,6 +27,9 @@ from fhir_mappings.statuses import Standing, standing
 
 _ANSWER_DECIDES = {"pregnancy-test", "pregnancy-status-question", "tobacco-status-question", "gvhd-grade"}
 """Value sets whose codes ask a question: without a clear yes, or a grade, they say nothing yet."""
+_AFFIRMED = {"pregnancy-status-question": "pregnancy-current"}
+_DENIED = {"pregnancy-status-question": "not-pregnant", "pregnancy-test": "not-pregnant"}
+"""What yes and no to a question mean, as value sets."""
 _NUMBER_DECIDES = {"hba1c"}
 """Value sets whose codes ask for a number, which is a result however it is interpreted."""
 
@@ -115,12 +118,21 @@ def _statement(resource: Resource, part: _Part, counts: Standing, taken: Moment)
 def _meaning(part: _Part, said: Answer, *, graded: bool) -> tuple[Match, bool]:
     """Return the value sets that the part is evidence for, and whether it says so clearly."""
     if said == "absent":
-        return part.answered, True
+        return together((part.answered, _as_said(part.asked, _DENIED))), True
     asks = bool(part.asked.concepts & _ANSWER_DECIDES)
     clear = graded or said == "present" or (said in ("number", "unstated") and not asks)
     if part.answered.concepts and not clear:
         return part.answered, True
-    return together((part.asked, part.answered)), clear
+    affirmed = _as_said(part.asked, _AFFIRMED) if said == "present" else NOTHING
+    return together((affirmed if affirmed.concepts else part.asked, part.answered)), clear
+
+
+def _as_said(asked: Match, meanings: Mapping[str, str]) -> Match:
+    """Return the value sets that the answer to a question means, unverified where the question is."""
+    meant, doubtful = (
+        frozenset(meaning for question, meaning in meanings.items() if question in questions) for questions in asked
+    )
+    return Match(meant, doubtful)
 
 
 def _measured(part: _Part) -> Quantity | None:

@@ -115,7 +115,8 @@ def _exclusion(criterion: Criterion, facts: Facts, silence: Silence) -> tuple[Fi
     if not review.silent and review.outcome is not Outcome.NOT_MET:
         named = f"{review.reason} This is for a reviewer: a record alone does not decide it."
         return review.towards(Outcome.UNDOCUMENTED).saying(named), False
-    if excluded.outcome is Outcome.NOT_MET:
+    # what a reviewer would be shown is not ruled out by a false exclusion: it rests on the records
+    if excluded.outcome is Outcome.NOT_MET and not (criterion.review_when and review.silent and criterion.silence):
         return negated(excluded), False
     reason = " ".join(r for r in (excluded.reason, review.reason) if r)
     evidence = in_order([*excluded.evidence, *review.evidence])

@@ -125,13 +125,69 @@ def test_the_answer_decides_what_a_question_says() -> None:
         ({}, False),
         ({"interpretation": [concept("i", "N", "Normal")]}, False),
         ({"interpretation": [concept("i", "A", "Abnormal")]}, False),
-        ({"valueString": "Negative"}, None),
-        ({"interpretation": [concept("i", "NEG")], "valueQuantity": {"value": 1, "unit": "m[IU]/mL"}}, None),
     ],
 )
-def test_a_pregnancy_test_is_positive_only_when_it_says_so(fields: dict[str, Any], confirmed: bool | None) -> None:
-    reading = observations.read(bare(code=concept(LOINC, "2106-3"), **fields))
-    assert (reading and reading.statements[0].confirmed) == confirmed
+def test_a_pregnancy_test_is_positive_only_when_it_says_so(fields: dict[str, Any], confirmed: bool) -> None:
+    statement = only(bare(code=concept(LOINC, "2106-3"), **fields))
+    assert statement.concepts == {"pregnancy-test"}
+    assert statement.confirmed == confirmed
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"valueString": "Negative"},
+        {"interpretation": [concept("i", "NEG")], "valueQuantity": {"value": 1, "unit": "m[IU]/mL"}},
+    ],
+)
+def test_a_negative_pregnancy_test_says_that_the_patient_is_not_pregnant(fields: dict[str, Any]) -> None:
+    statement = only(bare(code=concept(LOINC, "2106-3"), **fields))
+    assert statement.concepts == {"not-pregnant"}
+    assert statement.confirmed
+
+
+@pytest.mark.parametrize(
+    ("fields", "meant"),
+    [
+        ({"valueCodeableConcept": concept(LOINC, "LA15173-0", "Pregnant")}, "pregnancy-current"),
+        ({"valueCodeableConcept": concept(SNOMED, "77386006")}, "pregnancy-current"),
+        ({"valueCodeableConcept": concept(SNOMED, "373066001")}, "pregnancy-current"),
+        ({"valueBoolean": True}, "pregnancy-current"),
+        ({"valueString": "Pregnant"}, "pregnancy-current"),
+        ({"valueCodeableConcept": concept(LOINC, "LA26683-5", "Not pregnant")}, "not-pregnant"),
+        ({"valueCodeableConcept": concept(SNOMED, "60001007")}, "not-pregnant"),
+        ({"valueBoolean": False}, "not-pregnant"),
+        ({"valueString": "Not pregnant"}, "not-pregnant"),
+    ],
+)
+def test_the_answer_to_the_pregnancy_status_is_pregnant_or_not(fields: dict[str, Any], meant: str) -> None:
+    statement = only(bare(code=concept(LOINC, "82810-3"), **fields))
+    assert statement.concepts == {meant}
+    assert statement.confirmed
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"valueCodeableConcept": concept(LOINC, "LA4489-6", "Unknown")},
+        {"valueCodeableConcept": concept(SNOMED, "261665006")},
+        {"valueString": "Not sure"},
+        {"valueString": "Pregnant or lactating: see note"},
+        {},
+    ],
+)
+def test_any_other_answer_to_the_pregnancy_status_is_none(fields: dict[str, Any]) -> None:
+    statement = only(bare(code=concept(LOINC, "82810-3"), **fields))
+    assert statement.concepts == {"pregnancy-status-question"}
+    assert not statement.confirmed
+
+
+def test_a_code_of_pregnant_and_words_against_it_are_told_both() -> None:
+    answered = concept(SNOMED, "77386006", "Not pregnant")
+    assert only(bare(code=concept(LOINC, "82810-3"), valueCodeableConcept=answered)).concepts == {
+        "pregnancy-current",
+        "not-pregnant",
+    }
 
 
 def test_a_coded_diagnosis_may_be_the_answer_to_any_question() -> None:

@@ -121,6 +121,13 @@ class TestJudgement:
         assert outcome(rule, chart(said("health"), said("caution"))) == OPEN
         assert outcome(rule, chart(said("health"))) == MET
 
+    def test_what_a_person_must_judge_rests_on_the_records_although_the_exclusion_is_false(self) -> None:
+        healthy = Diagnosis(value_set=("illness",), other=("health",))
+        rule = criterion(excluded_when=healthy, review_when=CAUTION, silence=("procedures",))
+        assert outcome(rule, chart(said("health"))) == ASSUMED
+        assert outcome(rule, chart(said("health"), supplied=["conditions"])) == OPEN
+        assert outcome(rule, chart(said("health")), "strict") == OPEN
+
     def test_a_review_that_finds_the_contrary_settles_nothing_by_itself(self) -> None:
         rule = criterion(review_when=Diagnosis(value_set=("illness",), other=("health",)), silence=("conditions",))
         assert outcome(rule, chart(said("health"))) == ASSUMED

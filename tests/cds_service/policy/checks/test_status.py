@@ -11,7 +11,16 @@ from fhir_mappings.facts import Statement
 from tests.cds_service.policy.charts import chart, ordered, references, said
 
 SMOKES = StatusNow(value_set=("yes",), opposite=("no",), unknown=("unknown",), within_months=12)
-PREGNANT = StatusNow(value_set=("yes",), opposite=("no",), within_days=294, onset_within_days=294)
+PREGNANT = StatusNow(
+    value_set=("yes",),
+    opposite=("no",),
+    unknown=("unknown",),
+    tests=("test",),
+    earlier="counts",
+    within_days=294,
+    onset_within_days=294,
+    tests_within_days=30,
+)
 
 TRUE, FALSE = ("met", False, False), ("not-met", False, False)
 OPEN, SILENT, CONFLICT = ("undocumented", False, False), ("undocumented", True, False), ("undocumented", False, True)
@@ -34,11 +43,23 @@ def decided(check: StatusNow, statements: Sequence[Statement]) -> tuple[str, boo
         ([seen("unknown")], OPEN),
         ([seen("yes", "2025-11-01")], OPEN),
         ([seen("yes", "2026-11-03")], SILENT),
-        ([seen("yes", None)], SILENT),
+        ([seen("yes", None)], OPEN),
+        ([seen("yes", None), seen("no")], CONFLICT),
+        ([seen("no", None)], FALSE),
+        ([seen("unknown", None), seen("no")], OPEN),
         ([seen("yes", confirmed=False)], OPEN),
         ([seen("yes", "2026-05-01"), seen("no")], FALSE),
         ([seen("no", "2026-05-01"), seen("yes")], TRUE),
         ([seen("yes", "2026-05-01"), seen("unknown")], OPEN),
+        ([seen("yes", "2026-09-01"), seen("no", confirmed=False)], TRUE),
+        ([seen("no", "2026-09-01"), seen("yes", confirmed=False)], OPEN),
+        ([seen("yes", "2026-09-01", confirmed=False), seen("no")], FALSE),
+        ([seen("no", "2026-09-01"), seen("unknown", confirmed=False)], OPEN),
+        ([seen("no", confirmed=False)], OPEN),
+        ([seen("no", "2026-09-01"), seen("no", confirmed=False)], FALSE),
+        ([seen("yes"), seen("no", "2026-01-01/2026-12-31")], CONFLICT),
+        ([seen("yes"), seen("no", "2026-01-01/2026-08-31")], TRUE),
+        ([seen("no"), seen("yes", "2026-01-01/2026-10-31")], CONFLICT),
         ([seen("yes"), seen("no")], CONFLICT),
         ([said("yes")], TRUE),
         ([said("yes", confirmed=False)], OPEN),
@@ -74,6 +95,53 @@ def test_a_condition_may_only_have_begun_so_long_ago(
     statements: Sequence[Statement], expected: tuple[str, bool, bool]
 ) -> None:
     assert decided(PREGNANT, statements) == expected
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ([seen("yes", "2026-05-01"), seen("no")], CONFLICT),
+        ([seen("yes", "2026-01-11"), seen("no")], FALSE),
+        ([seen("no", "2026-05-01"), seen("yes")], TRUE),
+        ([seen("yes", "2026-05-01"), seen("no", "2026-09-01"), seen("yes")], TRUE),
+        ([seen("yes", "2026-05-01"), seen("unknown", confirmed=False)], TRUE),
+        ([seen("yes", "2026-05-01", confirmed=False), seen("no")], OPEN),
+        ([seen("yes", "2025-05-01", confirmed=False), seen("no")], FALSE),
+        ([said("yes", "2026-05-01"), seen("no")], CONFLICT),
+        ([said("yes", "2025-05-01"), seen("no")], FALSE),
+        ([said("yes", "2025-05-01"), seen("no", "2025-04-01")], OPEN),
+        ([said("yes", "2026-01-01/2026-12-31")], OPEN),
+    ],
+)
+def test_an_earlier_observation_may_count_until_it_is_too_old(
+    statements: Sequence[Statement], expected: tuple[str, bool, bool]
+) -> None:
+    assert decided(PREGNANT, statements) == expected
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        ([seen("test", "2026-10-03")], TRUE),
+        ([seen("test", "2026-10-02")], SILENT),
+        ([seen("test", "2026-10-01/2026-10-31")], OPEN),
+        ([seen("test", None)], OPEN),
+        ([seen("test", "2026-10-20", confirmed=False)], OPEN),
+        ([seen("test", "2026-09-20", confirmed=False)], SILENT),
+        ([seen("test", "2026-10-10"), seen("no", "2026-10-30")], CONFLICT),
+        ([seen("test", "2026-10-01"), seen("no", "2026-10-30")], FALSE),
+        ([seen("no", "2026-10-10"), seen("test", "2026-10-30")], TRUE),
+    ],
+)
+def test_a_positive_test_counts_for_its_own_time(
+    statements: Sequence[Statement], expected: tuple[str, bool, bool]
+) -> None:
+    assert decided(PREGNANT, statements) == expected
+
+
+def test_the_reason_names_what_was_found() -> None:
+    assert "Recorded: test (2026-10-20)." in PREGNANT.evaluate(chart(seen("test", "2026-10-20"))).reason
+    assert "not confirmed: no" in PREGNANT.evaluate(chart(seen("no", confirmed=False))).reason
 
 
 def test_a_conflict_shows_both_sides() -> None:
