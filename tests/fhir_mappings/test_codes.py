@@ -137,6 +137,40 @@ def test_corrections_of_the_lists_hold() -> None:
     assert "cald" not in concepts(ICD, "E71.521")
 
 
+@pytest.mark.parametrize(
+    ("code", "now"),
+    [
+        ("O09.92", True),
+        ("O09.A1", True),
+        ("O14.02", True),
+        ("O14.04", False),
+        ("O15.03", True),
+        ("O15.2", False),
+        ("O24.414", True),
+        ("O24.424", False),
+        ("O26.612", True),
+        ("O26.63", False),
+        ("O36.5920", True),
+        ("O60.02", True),
+        ("O60.14X0", False),
+        ("O71.02", False),
+        ("O88.011", True),
+        ("O98.511", True),
+        ("O99.213", True),
+        ("O99.214", False),
+        ("O9A.212", True),
+        ("O9A.22", False),
+        ("O00.101", False),
+        ("O80", False),
+        ("O13", False),
+    ],
+)
+def test_the_pregnancy_chapter_says_pregnant_now_or_leaves_it_open(code: str, now: bool) -> None:
+    assert concepts(ICD, code) - {"type-1-diabetes", "diabetes-not-type-1"} == (
+        {"pregnancy-birth-or-after", "pregnancy-current"} if now else {"pregnancy-birth-or-after"}
+    )
+
+
 def test_remission_is_neither_current_use_nor_active() -> None:
     assert concepts(ICD, "F17.211") == {"tobacco-not-current"}
     assert concepts(ICD, "F11.21") == {"substance-in-remission"}
