@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-_LONG = 19
-"""Digits from which an integer may not fit into 64 bits."""
+_LONGEST = len(str(-(2**63)))
+"""Characters above which no integer fits into 64 bits."""
 
 
 class Written(float):
@@ -81,8 +81,11 @@ def write(value: object, *, indented: bool = False) -> bytes:
 
 
 def _integer(text: str) -> int | Written:
-    """Return an integer; one that is read as a float elsewhere, since it is so long, with its text."""
-    return int(text) if len(text) < _LONG else Written(text)
+    """Return an integer; one that ``strict_json`` reads as a float, since 64 bits do not hold it, with its text."""
+    if len(text) > _LONGEST:
+        return Written(text)
+    number = int(text)
+    return number if -(2**63) <= number < 2**64 else Written(text)
 
 
 def _text_of(value: object) -> orjson.Fragment:

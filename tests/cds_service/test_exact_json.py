@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service import exact_json
+from cds_service import exact_json, strict_json
 from fhir_mappings.json_fields import number
 
 WRITTEN = ["1.00", "0.10", "-0.50", "1e2", "1E+2", "1.0e-3", "12345678901234567890123", "9007199254740993", "0", "-7"]
@@ -44,6 +44,26 @@ def test_the_resource_within_the_context_is_taken_before_an_equal_one_elsewhere(
     text = b'{"prefetch":{"x":{"v":1.0}},"context":{"o":[{"v":1.00}]}}'
 
     assert exact_json.write(exact_json.Original(text).as_written({"v": 1.0})) == b'{"v":1.00}'
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        "1234567890123456789",
+        "9223372036854775807",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "123456789012345678901234567890",
+    ],
+)
+def test_a_long_integer_beside_a_decimal_does_not_keep_its_text_away(long: str) -> None:
+    text = b'{"context":{"v":1.00,"n":%s}}' % long.encode()
+
+    resource = strict_json.read(text)["context"]
+
+    assert exact_json.write(exact_json.Original(text).as_written(resource)) == text[len('{"context":') : -1]
 
 
 @pytest.mark.parametrize(("resource", "text"), [({"v": 1.5}, b""), ({"v": 1.5}, b"[1.5]"), ({"v": 1}, b'{"v":1.0}')])
