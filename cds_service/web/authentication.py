@@ -30,6 +30,7 @@ from cds_service.web.own_url import own_url
 TOKEN_IDS = "token-ids.sqlite3"  # noqa: S105 - the name of a file
 """The file in the data folder that all workers of a machine share."""
 _CONNECTIONS = 4
+_FEEDBACK = "/feedback"
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:]+)\]|([A-Za-z0-9.-]+))(?::[0-9]+)?")
 _BEARER = re.compile(r"bearer +(\S+) *", re.IGNORECASE | re.ASCII)
 
@@ -108,14 +109,17 @@ def _token(header: str | None) -> str:
 
 
 def _urls_called(base_url: str | None) -> frozenset[str]:
-    """Return the URL called, as the token has to name it, without a slash at its end.
+    """Return the URL called, as the token has to name it, without a slash at its end; for feedback its service's too.
+
+    CDS Hooks does not say which of the two a token for feedback names, and clients differ.
 
     What the request says of its own host could be said of any: a token for another service would then pass here.
     Without a public URL in the settings only a host on loopback is believed.
     """
     if base_url is None and not is_loopback(host_claimed()):
         return frozenset()
-    return frozenset({own_url(base_url) + request.path.rstrip("/")})
+    called = own_url(base_url) + request.path.rstrip("/")
+    return frozenset({called, called.removesuffix(_FEEDBACK)})
 
 
 def host_claimed() -> str:

@@ -176,6 +176,15 @@ class TestEndpoints:
         assert send(f"{service}{path}", None, body, Authorization=header).status == 200
 
 
+def test_a_token_for_the_service_opens_its_feedback_and_one_for_feedback_nothing_else(service: str) -> None:
+    body = {"feedback": [{"card": "c", "outcome": "accepted", "outcomeTimestamp": "2026-11-20T09:30:00Z"}]}
+    feedback = f"{service}{SERVICE}/feedback"
+
+    assert send(feedback, good(f"{service}{SERVICE}"), body).status == 200
+    assert is_the_401(send(feedback, good(f"{service}/cds-services"), body))
+    assert is_the_401(send(f"{service}{SERVICE}", good(feedback), hook_body()))
+
+
 def test_the_body_of_a_stranger_is_not_read(service: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(service).netloc, timeout=PATIENCE)
     connection.putrequest("POST", SERVICE)
