@@ -75,6 +75,20 @@ def next_link(bundle: Mapping[str, Any]) -> str | None:
     return None
 
 
+def counts_more(bundle: Mapping[str, Any]) -> bool:
+    """Whether a Bundle counts more matches than it holds; what came with the matches is none."""
+    total = bundle.get("total")
+    if not isinstance(total, int) or isinstance(total, bool):
+        return False
+    inside = entries(bundle)
+    return total > len(inside) or total > sum(not _came_along(entry) for entry in inside)
+
+
+def _came_along(entry: object) -> bool:
+    search = entry.get("search") if isinstance(entry, dict) else None
+    return isinstance(search, dict) and search.get("mode") in ("include", "outcome")
+
+
 def is_failure(resource: Mapping[str, Any]) -> bool:
     """Whether a resource is an OperationOutcome that reports a failure, not just a hint."""
     if resource.get("resourceType") != "OperationOutcome":

@@ -95,7 +95,7 @@ class Intake:
             links, identifiers = same_patient.patients_of(bundles.entries(bundle), self._person, name, path)
             self._know(identifiers)
         types: set[str] = set()
-        problem = IN_PART if bundles.next_link(bundle) else None
+        problem = IN_PART if bundles.next_link(bundle) or bundles.counts_more(bundle) else None
         ours = self._person.reference
         for number, resource in held:
             if resource is None:

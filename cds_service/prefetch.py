@@ -1,7 +1,8 @@
 """The prefetch templates that discovery publishes, and a Chart from what the EHR sent, completed from its FHIR server.
 
 A key can be absent (ask the FHIR server), null or empty (nothing is there, and that is known), a failure that the
-EHR reports (ask the FHIR server) or data; a Bundle with a next page is only a part (ask the FHIR server).
+EHR reports (ask the FHIR server) or data; a Bundle with a next page, or that counts more than it holds, is only a part
+(ask the FHIR server).
 """
 
 from __future__ import annotations

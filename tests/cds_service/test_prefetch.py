@@ -101,6 +101,31 @@ def test_a_first_page_alone_is_evidence_but_not_the_whole() -> None:
     assert chart.missing == {"conditions": "was sent only in part"}
 
 
+INCLUDED = {"resource": {"resourceType": "Practitioner", "id": "d1"}, "search": {"mode": "include"}}
+TOLD = {"resource": failure("information"), "search": {"mode": "outcome"}}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_whole"),
+    [
+        (bundle(C1, C2, total=2), True),
+        (bundle(C1, C2, total=3), False),
+        (bundle(total=5), False),
+        (bundle(total=0), True),
+        (bundle(C1, C2, total=1), True),
+        ({**bundle(total=1), "entry": [{"resource": C1, "search": {"mode": "match"}}, INCLUDED, TOLD]}, True),
+        ({**bundle(total=2), "entry": [{"resource": C1}, INCLUDED, TOLD]}, False),
+        (bundle(C1, total=True), True),
+        (bundle(C1, total="5"), True),
+        (bundle(bundle(C1, C2), total=1), True),
+    ],
+)
+def test_a_bundle_that_counts_more_than_it_holds_is_not_the_whole(value: Any, is_whole: bool) -> None:
+    chart = complete({"patient": PATIENT, "coverage": None, "conditions": value})
+
+    assert chart.missing == ({} if is_whole else {"conditions": "was sent only in part"})
+
+
 def test_a_key_that_holds_only_other_things_was_not_sent() -> None:
     chart = complete({"patient": COVERAGE, "conditions": None})
 
