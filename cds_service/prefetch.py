@@ -146,7 +146,7 @@ def _sent(request: HookRequest, intake: Intake) -> dict[Records, str | None]:
         name = key if records or ENTRY.fullmatch(key) else None
         types, problem = intake.take(value, name or "prefetch", f"prefetch.{name}" if name else "prefetch")
         if records is None:
-            _supplied_by_the_way(types, problem, others)
+            _supplied_by_the_way(types, problem, others, is_one=not _may_hold_several(value))
         elif types and TYPE_OF[records] not in types:
             ours[records] = NOT_SENT
         else:
@@ -154,15 +154,22 @@ def _sent(request: HookRequest, intake: Intake) -> dict[Records, str | None]:
     return others | ours
 
 
-def _supplied_by_the_way(types: frozenset[str], problem: str | None, into: dict[Records, str | None]) -> None:
-    """Note what a value under a key that is not ours supplies.
+def _may_hold_several(value: object) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and value.get("resourceType") == "Bundle")
+
+
+def _supplied_by_the_way(
+    types: frozenset[str], problem: str | None, into: dict[Records, str | None], *, is_one: bool
+) -> None:
+    """Note what a value under a key that is not ours supplies; ``is_one``: it is one resource.
 
     A Patient is one resource, and coverages are sent for their own sake; of anything else only a Bundle of nothing
-    but that kind is taken for the whole: beside others, a record may be there because something refers to it.
+    but that kind is taken for the whole: alone, or beside others, a record may be there because something refers to
+    it.
     """
     found: list[Records] = [_RECORDS_OF[kind] for kind in types if kind in _RECORDS_OF]
     for records in found:
-        whole = len(found) == 1 or records in {"patient", "coverage"}
+        whole = (len(found) == 1 and not is_one) or records in {"patient", "coverage"}
         if into.get(records, IN_PART) is not None:
             into[records] = problem if whole else IN_PART
 

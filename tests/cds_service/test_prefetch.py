@@ -211,6 +211,15 @@ def test_a_bundle_of_one_kind_under_a_strange_key_is_taken_for_the_whole() -> No
     assert complete({"problemList": bundle(C1)}).supplied == {"conditions"}
 
 
+def test_one_record_alone_under_a_strange_key_is_not_the_whole() -> None:
+    chart = complete({"patient": PATIENT, "encounterDiagnosis": C1, "policyHolder": COVERAGE})
+
+    assert chart.of_type("Condition") == (C1,)
+    assert chart.supplied == {"patient", "coverage"}
+    assert chart.missing == {"conditions": "was sent only in part"}
+    assert complete({"patient": PATIENT, "diagnoses": [C1]}).supplied == {"patient", "conditions"}
+
+
 def test_a_record_beside_others_under_a_strange_key_is_not_the_whole() -> None:
     goal = resource("Goal", "g1")
 
