@@ -75,6 +75,7 @@ SECONDARY = "This is the member's secondary coverage; another one pays first."
 NOT_ACTIVE = "No coverage on record is active on the service date; this is the policy of the payer that is on record."
 INACTIVE = "A coverage of {} is on record that is not active on the service date; it was left out."
 NO_POLICY = "The coverage names a payer for which this library holds no policy."
+UNNAMED = "The coverage does not say who its payer is, or only by a reference that could not be followed."
 NO_PAYER = "No payer is stated: every policy of the library for this therapy is shown, for reference."
 
 
@@ -169,35 +170,44 @@ class Router:
 
     def select(self, insurances: Sequence[Insurance], therapy: str, on: date) -> tuple[Selection, ...]:
         """Return what governs the therapy for a member on a day, first payer first; never empty."""
-        stated = [i for i in insurances if i.payer_names or i.payer_identifiers]
-        active = sorted((i for i in stated if in_force(i, on)), key=_rank)
-        inactive = [i for i in sorted(stated, key=_rank) if i not in active]
-        if active:
+        insured = [i for i in sorted(insurances, key=_rank) if not i.self_paid]
+        active = [i for i in insured if in_force(i, on)]
+        inactive = [i for i in insured if i not in active and _names_its_payer(i)]
+        if any(map(_names_its_payer, active)):
             first, *others = [self._route(insurance, therapy, on) for insurance in active]
-            for insurance in reversed(inactive):
-                first = _with_notice(first, INACTIVE.format(self.payers.brand(insurance) or "another payer"))
-            return _without_repeats([first, *(_with_notice(s, SECONDARY) for s in others)])
-        known = [(payer, i.reference) for i in inactive if (payer := self.payers.find(i))]
-        if known:
-            of_first = tuple(reference for payer, reference in known if payer is known[0][0])
-            shown = self._reference(therapy, on, [known[0][0]], NOT_ACTIVE)
-            return tuple(replace(s, coverages=of_first, inactive=True) for s in shown)
-        if inactive:
-            coverages = tuple(i.reference for i in inactive)
-            return (Elsewhere("The payer's own policy", NO_POLICY, None, None, coverages, notices=(NOT_ACTIVE,)),)
+            return _without_repeats([self._beside(inactive, first), *(_with_notice(s, SECONDARY) for s in others)])
+        if inactive and not active:
+            return self._inactive(inactive, therapy, on)
         unnamed = tuple(i.reference for i in insurances if in_force(i, on))
-        shown = self._reference(therapy, on, self.payers.by_id.values(), NO_PAYER)
-        return tuple(replace(s, coverages=unnamed) for s in shown)
+        first, *others = self._reference(therapy, on, self.payers.by_id.values(), NO_PAYER)
+        return tuple(replace(s, coverages=unnamed) for s in (self._beside(inactive, first), *others))
 
     def judging(self, therapy: str) -> list[PolicyDocument]:
         """Return every document that judges the therapy, whoever pays."""
         return [d for d in self.documents if d.section_for(therapy)]
 
+    def _inactive(self, inactive: Sequence[Insurance], therapy: str, on: date) -> tuple[Selection, ...]:
+        """Return what is shown for a member of whose coverages none is active."""
+        known = [(payer, i.reference) for i in inactive if (payer := self.payers.find(i))]
+        if known:
+            of_first = tuple(reference for payer, reference in known if payer is known[0][0])
+            shown = self._reference(therapy, on, [known[0][0]], NOT_ACTIVE)
+            return tuple(replace(s, coverages=of_first, inactive=True) for s in shown)
+        coverages = tuple(i.reference for i in inactive)
+        return (Elsewhere("The payer's own policy", NO_POLICY, None, None, coverages, notices=(NOT_ACTIVE,)),)
+
+    def _beside(self, inactive: Sequence[Insurance], first: Selection) -> Selection:
+        """Return the first of the selections, with the coverages that were left out."""
+        for insurance in reversed(inactive):
+            first = _with_notice(first, INACTIVE.format(self.payers.brand(insurance) or "another payer"))
+        return first
+
     def _route(self, insurance: Insurance, therapy: str, on: date) -> Selection:
         payer = self.payers.find(insurance)
         line = line_of(insurance)
         if payer is None:
-            return Elsewhere("The payer's own policy", NO_POLICY, None, line, (insurance.reference,))
+            because = NO_POLICY if _names_its_payer(insurance) else UNNAMED
+            return Elsewhere("The payer's own policy", because, None, line, (insurance.reference,))
         for candidate in self.payers.lineage(payer):
             chosen = self._of_payer(candidate, therapy, payer, line, on) or self._sent_away(candidate, line)
             if chosen is not None:
@@ -260,6 +270,10 @@ def _covers(document: PolicyDocument, therapy: str, line: Line | None) -> bool:
 
 def _judges(document: PolicyDocument, payer: Payer, therapy: str) -> bool:
     return document.payer == payer.id and document.section_for(therapy) is not None
+
+
+def _names_its_payer(insurance: Insurance) -> bool:
+    return bool(insurance.payer_names or insurance.payer_identifiers)
 
 
 def _rank(insurance: Insurance) -> tuple[bool, int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cds_service.cards.plain import plain
 from cds_service.policy.document import PolicyDocument
-from cds_service.routing import Elsewhere, Payers, Selection
+from cds_service.routing import UNNAMED, Elsewhere, Payers, Selection
 
 
 def why(selection: Selection, payers: Payers, day: datetime.date) -> list[str]:
@@ -20,10 +20,10 @@ def _steps(selection: Selection, payers: Payers, day: datetime.date) -> Iterator
     reference = not isinstance(selection, Elsewhere) and selection.basis == "reference"
     if reference:
         yield "It is not known that this policy governs: it is shown for reference."
-    elif payer is None:
-        yield f"{_coverage(selection)} names a payer that this library does not know."
-    else:
+    elif payer is not None:
         yield f"{_coverage(selection)} names {selection.brand or payer.label}{_line(selection)}."
+    elif not isinstance(selection, Elsewhere) or selection.because != UNNAMED:
+        yield f"{_coverage(selection)} names a payer that this library does not know."
     if isinstance(selection, Elsewhere):
         yield selection.because
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fhir_mappings import codes
@@ -33,7 +33,9 @@ def read(resource: Resource, organizations: Lookup) -> Covered | None:
     reference = reference_to(resource)
     if is_modified(resource):
         return Covered(unreadable=Unreadable(reference, MODIFIED))
-    names, identifiers = _payer(resource, organizations)
+    payors = items(resource.get("payor"))
+    payers = [payor for payor in payors if not _is_a_person(payor)]
+    names, identifiers = _payer(payers, resource, organizations)
     kind = describe(resource.get("type"))
     order = resource.get("order")
     period = one_object(resource.get("period"))
@@ -47,6 +49,7 @@ def read(resource: Resource, organizations: Lookup) -> Covered | None:
         plan_names=tuple(dict.fromkeys((*_classes(resource), *kind.texts))),
         order=order if isinstance(order, int) and not isinstance(order, bool) else None,
         active=status == "active",
+        self_paid=bool(payors) and not payers,
         start=start.when.first if start.when else None,
         end=end.when.last if end.when else None,
     )
@@ -64,15 +67,18 @@ def _classes(resource: Resource) -> Iterator[str]:
             yield name
 
 
-def _payer(resource: Resource, organizations: Lookup) -> tuple[tuple[str, ...], tuple[Coding, ...]]:
+def _is_a_person(payor: object) -> bool:
+    """Whether somebody pays for themselves or their own, who is no payer."""
+    return isinstance(payor, dict) and ((target(payor) or "").startswith(_PEOPLE) or payor.get("type") in _PEOPLE)
+
+
+def _payer(
+    payers: Sequence[object], resource: Resource, organizations: Lookup
+) -> tuple[tuple[str, ...], tuple[Coding, ...]]:
     """Return the payer's names and identifiers: of the reference itself, then of the Organization it points to."""
     names: list[str | None] = []
     identifiers: list[Coding] = []
-    for payor in items(resource.get("payor")):
-        if not isinstance(payor, dict):
-            continue
-        if (target(payor) or "").startswith(_PEOPLE) or payor.get("type") in _PEOPLE:
-            continue  # somebody who pays for themselves is no payer
+    for payor in objects(payers):
         names.append(text(payor.get("display")))
         identifiers += _identifiers(payor)
         if organization := resolve(payor, resource, organizations):

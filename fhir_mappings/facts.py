@@ -255,6 +255,8 @@ class Insurance:
     order: int | None = None
     active: bool = True
     """False when status is not active."""
+    self_paid: bool = False
+    """Whether only people pay: no payer's policy governs then."""
     start: date | None = None
     end: date | None = None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cds_service import routing_text
 from cds_service.policy.document import PolicyDocument
 from cds_service.routing import (
     INACTIVE,
@@ -17,6 +18,7 @@ from cds_service.routing import (
     NO_POLICY,
     NOT_ACTIVE,
     SECONDARY,
+    UNNAMED,
     Elsewhere,
     Payer,
     Payers,
@@ -213,6 +215,18 @@ class TestTwoCoverages:
         found = routed(covered("Ambetter", order=1), covered("Example Mutual", order=2))
         assert found == ["member-plan CP.MP.250", OWN]
 
+    def test_a_primary_payer_that_could_not_be_told_still_comes_first(self) -> None:
+        first = covered(order=1, reference="Coverage/1")
+        found = ROUTER.select([covered("Ambetter", sopt=COMMERCIAL, order=2), first], LANTIDRA, DAY)
+        assert [name_of(one) for one in found] == [OWN, "member-plan CP.MP.250"]
+        assert isinstance(found[0], Elsewhere)
+        assert (found[0].because, found[0].coverages) == (UNNAMED, ("Coverage/1",))
+        assert [one.notices for one in found] == [(), (SECONDARY,)]
+
+    def test_who_pays_for_themselves_is_no_payer(self) -> None:
+        found = ROUTER.select([covered(self_paid=True, order=1), covered("Ambetter", sopt=COMMERCIAL)], LANTIDRA, DAY)
+        assert [(name_of(one), one.notices) for one in found] == [("member-plan CP.MP.250", ())]
+
     def test_the_same_policy_is_shown_once(self) -> None:
         assert routed(covered("Ambetter", order=1), covered("Health Net", order=2)) == ["member-plan CP.MP.250"]
 
@@ -398,6 +412,20 @@ class TestVersions:
         assert found.document is self.old
 
 
+@pytest.mark.parametrize(
+    ("insurance", "first"),
+    [
+        (covered("Example Mutual"), "Coverage/1 names a payer that this library does not know."),
+        (covered(), UNNAMED),
+        (covered("Ambetter", sopt=COMMERCIAL), "Coverage/1 names Ambetter (Centene), line of business commercial."),
+    ],
+)
+def test_the_first_step_to_what_governs_is_whom_the_coverage_names(insurance: Insurance, first: str) -> None:
+    beside = covered("THP", reference="Coverage/2")
+    selection = ROUTER.select([replace(insurance, order=1), beside], LANTIDRA, DAY)[0]
+    assert routing_text.why(selection, ROUTER.payers, DAY)[0] == first
+
+
 def test_the_documents_that_judge_a_therapy_are_those_of_every_payer() -> None:
     assert [d.id for d in ROUTER.judging(LANTIDRA)] == ["CP.MP.250", "THP-ISLET", "WNC.CP.299"]
     assert ROUTER.judging("adoptive-cell-therapy") == []
@@ -414,6 +442,18 @@ class TestCoveragesThatDoNotCount:
         (selection,) = ROUTER.select([covered("Example Mutual", active=False)], LANTIDRA, DAY)
         assert isinstance(selection, Elsewhere)
         assert (selection.because, selection.notices) == (NO_POLICY, (NOT_ACTIVE,))
+
+    def test_beside_an_active_one_whose_payer_cannot_be_told_it_governs_nothing(self) -> None:
+        ended = covered("The Health Plan", reference="Coverage/2", active=False)
+        found = ROUTER.select([covered(), ended], LANTIDRA, DAY)
+        assert [name_of(one) for one in found] == TestNoPayer.REFERENCE
+        assert found[0].notices == (INACTIVE.format("The Health Plan"), NO_PAYER)
+        assert {one.coverages for one in found} == {("Coverage/1",)}
+        assert not any(one.inactive for one in found)
+
+    def test_beside_one_that_the_member_pays_it_is_shown_for_reference(self) -> None:
+        found = ROUTER.select([covered(self_paid=True), covered("The Health Plan", active=False)], LANTIDRA, DAY)
+        assert [(name_of(one), one.notices) for one in found] == [("reference THP-ISLET", (NOT_ACTIVE,))]
 
     def test_two_payers_that_are_not_known_are_two_cards(self) -> None:
         both = [covered("Example Mutual"), covered("Another Mutual", reference="Coverage/2")]

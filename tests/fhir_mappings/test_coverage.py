@@ -66,6 +66,21 @@ def test_somebody_who_pays_for_themselves_is_no_payer(payor: Any) -> None:
     assert insurance(payor=[payor]).payer_names == ()
 
 
+@pytest.mark.parametrize(
+    ("payors", "expected"),
+    [
+        ([SUBJECT], True),
+        ([SUBJECT, {"type": "RelatedPerson"}], True),
+        ([SUBJECT, {"reference": "Organization/o1"}], False),
+        ([{"reference": "Organization/o1"}], False),
+        ([], False),
+        ([5], False),
+    ],
+)
+def test_only_who_names_none_but_people_pays_alone(payors: list[Any], expected: bool) -> None:
+    assert insurance(payor=payors).self_paid is expected
+
+
 def test_a_class_without_a_name_is_known_by_its_value_and_an_unknown_type_stands_as_it_is() -> None:
     fields: dict[str, Any] = {
         "class": [{"value": "GOLD"}, {}],
