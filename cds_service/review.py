@@ -260,7 +260,8 @@ def _is_near(when: DateRange, day: datetime.date) -> bool:
 
 
 def _governing(order: Order, record: Record, library: Library, day: datetime.date) -> Sequence[Selection]:
-    selections = library.router.select(record.insurances, order.therapy, day)
+    all_known = "coverage" not in record.missing
+    selections = library.router.select(record.insurances, order.therapy, day, all_known=all_known)
     if order.therapy == products.UNIDENTIFIED:
         return [s for s in selections if isinstance(s, Selected) and s.basis == "member-plan"]
     if order.therapy in BESIDE_A_THERAPY:

@@ -77,6 +77,9 @@ INACTIVE = "A coverage of {} is on record that is not active on the service date
 NO_POLICY = "The coverage names a payer for which this library holds no policy."
 UNNAMED = "The coverage does not say who its payer is, or only by a reference that could not be followed."
 NO_PAYER = "No payer is stated: every policy of the library for this therapy is shown, for reference."
+PAYER_UNKNOWN = (
+    "Which payer governs is not known: every policy of the library for this therapy is shown, for reference."
+)
 
 
 @lru_cache(maxsize=4096)
@@ -168,8 +171,13 @@ class Router:
     documents: Sequence[PolicyDocument]
     payers: Payers
 
-    def select(self, insurances: Sequence[Insurance], therapy: str, on: date) -> tuple[Selection, ...]:
-        """Return what governs the therapy for a member on a day, first payer first; never empty."""
+    def select(
+        self, insurances: Sequence[Insurance], therapy: str, on: date, *, all_known: bool = True
+    ) -> tuple[Selection, ...]:
+        """Return what governs the therapy for a member on a day, first payer first; never empty.
+
+        ``all_known``: whether there are no other coverages than these.
+        """
         insured = [i for i in sorted(insurances, key=_rank) if not i.self_paid]
         active = [i for i in insured if in_force(i, on)]
         inactive = [i for i in insured if i not in active and _names_its_payer(i)]
@@ -179,7 +187,8 @@ class Router:
         if inactive and not active:
             return self._inactive(inactive, therapy, on)
         unnamed = tuple(i.reference for i in insurances if in_force(i, on))
-        first, *others = self._reference(therapy, on, self.payers.by_id.values(), NO_PAYER)
+        notice = NO_PAYER if all_known else PAYER_UNKNOWN
+        first, *others = self._reference(therapy, on, self.payers.by_id.values(), notice)
         return tuple(replace(s, coverages=unnamed) for s in (self._beside(inactive, first), *others))
 
     def judging(self, therapy: str) -> list[PolicyDocument]:

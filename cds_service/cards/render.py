@@ -81,7 +81,8 @@ def assessed(selected: Selected, assessment: Assessment, facts: Facts, context: 
 def elsewhere(selection: Elsewhere, facts: Facts, document_notices: Sequence[str], context: Context) -> dict[str, Any]:
     """Return the card of an order that a document governs which the library does not hold."""
     therapy = context.therapy_name(facts.order.therapy)
-    notices = [*selection.notices, *document_notices, *facts.order.notices]
+    missing = wording.missing_notices(facts.missing)
+    notices = [*selection.notices, *document_notices, *facts.order.notices, *missing]
     label = selection.brand or (selection.payer.label if selection.payer else "Coverage criteria")
     detail = [
         _header(facts, therapy, selection.document),
@@ -104,7 +105,7 @@ def unchecked(selected: Selected, facts: Facts, context: Context) -> dict[str, A
     document, therapy = selected.document, context.therapy_name(facts.order.therapy)
     issuer = context.payer_name(document.payer)
     problem = "This service failed while checking the policy. Nothing was decided; check the criteria by hand."
-    notices = [*selected.notices, *facts.order.notices, problem]
+    notices = [*selected.notices, *facts.order.notices, *wording.missing_notices(facts.missing), problem]
     detail = [_header(facts, therapy, f"{document.id}, {document.title}"), *_list("Notices", notices), wording.ADVICE]
     extension = {
         **_order(facts),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cds_service.policy.document import Assessment, CriterionResult
 from cds_service.policy.evaluate import RECORD_NAMES
@@ -21,6 +21,8 @@ HEADINGS = {
 ADVICE = "This compares the chart with the policy. It is advice; the payer decides."
 _ARTICLES = frozenset({"The", "An", "A"})
 DECEASED = "The patient is recorded as deceased."
+_ALWAYS_TELLING: frozenset[Records] = frozenset({"patient", "coverage"})
+"""What decides for every order: whose policy governs, and by which rules for age and sex."""
 
 
 def summary(therapy: str, payer: str, policy: str, assessment: Assessment) -> str:
@@ -77,13 +79,17 @@ def _cut(text: str) -> str:
 def fact_notices(facts: Facts, results: Iterable[CriterionResult], needed: frozenset[Records]) -> list[str]:
     """Return what the reader must know about the chart itself: what was not supplied, and what could not be read."""
     found = [DECEASED] if facts.deceased else []
-    missing: dict[str, list[str]] = {}
-    for record, reason in facts.missing.items():
-        if record in needed:
-            missing.setdefault(reason, []).append(RECORD_NAMES[record])
-    for reason, names in missing.items():
-        lead = "Not sent" if reason == NOT_SENT else f"Not available, {reason}"
-        found.append(f"{lead}: {', '.join(names)}. What they would show is not known.")
+    found += missing_notices(facts.missing, needed)
     if any(r.assumed for r in results):
         found.append("Criteria marked as assumed rest on records that were supplied and show nothing against them.")
     return found
+
+
+def missing_notices(missing: Mapping[Records, str], needed: frozenset[Records] = frozenset()) -> list[str]:
+    """Return what could not be had of the records that an order needs (patient and coverage always), by the reason."""
+    names: dict[str, list[str]] = {}
+    for record, reason in missing.items():
+        if record in needed or record in _ALWAYS_TELLING:
+            names.setdefault(reason, []).append(RECORD_NAMES[record])
+    leads = {reason: "Not sent" if reason == NOT_SENT else f"Not available, {reason}" for reason in names}
+    return [f"{leads[why]}: {', '.join(of_it)}. What they would show is not known." for why, of_it in names.items()]

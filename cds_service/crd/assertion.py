@@ -27,6 +27,7 @@ NOT_ACTIVE = Coding("reason", "no-active-coverage")
 TECHNICAL = Coding("reason", "technical")
 _FAILED = "This service failed while checking the policy; nothing was decided."
 _NOT_RETRIEVED = "A record that decides could not be retrieved from the EHR; the same request may be answered later."
+_PAYER_UNKNOWN = "Which payer governs is not known: not every coverage could be had."
 _PAYER_DECIDES = "This is advice from the published policy; the payer decides."
 
 
@@ -81,14 +82,16 @@ def _assertion(decision: Decision, coverage: str, terms: Terms) -> Assertion:
     order, billing = facts.order.reference, _billing(facts)
     document = _document(selection)
     url = f"{terms.base_url}/policies/{quote(document.id)}?on={facts.as_of}" if document else None
-    if selection.inactive and selection.payer is not None:
+    all_known = "coverage" not in facts.missing
+    if selection.inactive and selection.payer is not None and all_known:
         reason = Reason("No active coverage: it is not active on the service date.", NOT_ACTIVE)
         return Assertion(order, coverage, "not-covered", None, (reason,), basis=_basis(decision))
     if isinstance(selection, Elsewhere):
         reason = Reason(f"{selection.document} governs. {selection.because}")
         return Assertion(order, coverage, "conditional", None, (reason,), (), policy_url=url, basis=_basis(decision))
     if selection.basis == "reference":
-        return Assertion(order, coverage, "conditional", None, (Reason(NO_PAYER),), basis=_basis(decision))
+        reason = Reason(NO_PAYER if all_known else _PAYER_UNKNOWN)
+        return Assertion(order, coverage, "conditional", None, (reason,), basis=_basis(decision))
     authorization = selection.document.authorization_of(facts.order.therapy)
     asked = (Reason(authorization.text),) if authorization else ()
     assessment = decision.assessment

@@ -13,9 +13,10 @@ import pytest
 from cds_service import hook_request, review
 from cds_service.bundle_request import request_from
 from cds_service.errors import NothingToGoOn, SettingsError, WrongPatient
+from cds_service.routing import NO_PAYER, PAYER_UNKNOWN
 from cds_service.settings import Settings
 from cds_service.triage import triage
-from tests.cds_service.examples import without_tasks
+from tests.cds_service.examples import failure, without_tasks
 
 SAMPLES = Path(__file__).parents[2] / "sample_bundles"
 TODAY = datetime.date(2026, 11, 20)
@@ -164,6 +165,59 @@ def test_less_than_everything_missing_is_answered_and_named(services: review.Ser
     outcomes = {c["id"]: c["outcome"] for c in assessment(card)["criteria"]}
     assert outcomes["I.A"] == "met"
     assert outcomes["I.F"] == "undocumented"
+
+
+FAILED = failure()
+IN_PART = {"link": [{"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}]}
+
+
+@pytest.mark.parametrize(
+    ("coverage", "notice"),
+    [
+        (None, "Not sent: the coverage"),
+        (FAILED, "Not available, the EHR reported an error for it: the coverage."),
+        ("broken", "Not available, was not sent in a form that can be read: the coverage."),
+    ],
+)
+def test_a_coverage_that_could_not_be_had_is_named_and_no_payer_is_denied(
+    coverage: object, notice: str, services: review.Services
+) -> None:
+    body = sample("lantidra-everything-documented")
+    del body["prefetch"]["coverage"]
+    body["prefetch"] |= {"coverage": coverage} if coverage else {}
+    found = [assessment(card) for card in cards(body, services)]
+    assert [one["basis"] for one in found] == ["reference"] * 3
+    for one in found:
+        assert PAYER_UNKNOWN in one["notices"]
+        assert any(said.startswith(notice) for said in one["notices"])
+
+
+def test_coverages_that_were_sent_and_are_none_are_not_missing(services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    body["prefetch"]["coverage"] = None
+    for card in cards(body, services):
+        assert NO_PAYER in assessment(card)["notices"]
+        assert not any("the coverage" in notice for notice in assessment(card)["notices"])
+
+
+@pytest.mark.parametrize("payer", ["Ambetter", "Example Mutual"])
+def test_coverages_that_were_sent_in_part_are_told_wherever_they_lead(payer: str, services: review.Services) -> None:
+    body = sample("lantidra-everything-documented")
+    body["prefetch"]["coverage"] |= IN_PART
+    covered = next(e["resource"] for e in body["prefetch"]["coverage"]["entry"])
+    covered |= {"payor": [{"display": payer}], "contained": []}
+    (card,) = cards(body, services)
+    assert assessment(card)["basis"] == ("member-plan" if payer == "Ambetter" else "elsewhere")
+    assert any(notice.startswith("Not available, was sent only in part:") for notice in assessment(card)["notices"])
+
+
+def test_a_policy_that_fails_says_too_that_the_coverage_could_not_be_had(
+    services: review.Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review, "evaluate", lambda *_: 1 / 0)
+    body = sample("lantidra-everything-documented")
+    del body["prefetch"]["coverage"]
+    assert all("the coverage" in str(assessment(card)["notices"]) for card in cards(body, services))
 
 
 def test_a_strict_deployment_assumes_nothing() -> None:

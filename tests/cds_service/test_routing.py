@@ -17,6 +17,7 @@ from cds_service.routing import (
     NO_PAYER,
     NO_POLICY,
     NOT_ACTIVE,
+    PAYER_UNKNOWN,
     SECONDARY,
     UNNAMED,
     Elsewhere,
@@ -150,6 +151,11 @@ class TestNoPayer:
 
     def test_the_notice_says_so(self) -> None:
         assert {found.notices for found in ROUTER.select([], LANTIDRA, DAY)} == {(NO_PAYER,)}
+
+    def test_where_coverages_are_missing_it_says_that_the_payer_is_not_known(self) -> None:
+        shown = ROUTER.select([], LANTIDRA, DAY, all_known=False)
+        assert [name_of(one) for one in shown] == self.REFERENCE
+        assert {found.notices for found in shown} == {(PAYER_UNKNOWN,)}
 
     def test_only_policies_that_have_begun_are_shown(self) -> None:
         assert routed(on=date(2026, 1, 1)) == ["reference CP.MP.250", "reference WNC.CP.299"]

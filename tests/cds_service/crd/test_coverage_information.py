@@ -59,6 +59,23 @@ def test_every_order_that_concerns_a_policy_is_told_of_once_for_each_coverage(na
         assert sorted(named) == sorted(f"Coverage/{c}" for c in coverages)
 
 
+@pytest.mark.parametrize("change", [{"status": "cancelled"}, {"payor": [{"reference": "Organization/gone"}]}])
+def test_of_coverages_sent_in_part_none_is_said_to_be_inactive_or_to_have_no_payer(change: dict[str, Any]) -> None:
+    body = sample(LANTIDRA)
+    for record in records(body, "coverage"):
+        record.update(change)
+    body["prefetch"]["coverage"]["total"] = 9
+
+    found = informations(answer(body))
+
+    assert found
+    for information in found:
+        assert told(information, "covered") == ["conditional"]
+        assert [reason["text"] for reason in told(information, "reason")] == [
+            "Which payer governs is not known: not every coverage could be had."
+        ]
+
+
 def only(found: dict[str, Any]) -> dict[str, Any]:
     [information] = informations(found)
     return information
