@@ -20,6 +20,7 @@ from cds_service.errors import SettingsError
 from cds_service.fhir_client import Reader
 from cds_service.fhir_connections import Connections
 from cds_service.hook_request import HookRequest
+from cds_service.intake import IN_PART
 from cds_service.library import Library, load_library
 from cds_service.logs import log
 from cds_service.policy.evaluate import evaluate, notices
@@ -32,7 +33,7 @@ from cds_service.settings import PREFIX, Settings
 from cds_service.trace import NOBODY, Trace
 from cds_service.triage import triage
 from fhir_mappings import attestations, products, therapies
-from fhir_mappings.chart import Chart, Resource
+from fhir_mappings.chart import NOT_SENT, Chart, Resource
 from fhir_mappings.extract import Record, facts, read_chart
 from fhir_mappings.facts import DateRange, Facts, Order, Records
 from fhir_mappings.orders import as_product
@@ -45,6 +46,7 @@ BESIDE_MONTHS = 12
 BESIDE_RECORDS: frozenset[Records] = frozenset(
     {"procedures", "service-requests", "medication-requests", "medication-administrations"}
 )
+COVERAGE: frozenset[Records] = frozenset({"coverage"})
 JUDGING = 0.5
 """Seconds of an answer that no fetching may take: for judging and writing, on a busy machine."""
 ZONES = datetime.timedelta(days=1)
@@ -154,11 +156,16 @@ def answer(
 def _worth_reading(
     request: HookRequest, known: Sequence[Order], services: Services, reader: Reader | None, today: datetime.date
 ) -> bool:
-    """Whether a chart is needed: an unlisted code alone matters only to a payer that covers every product."""
+    """Whether a chart is needed: an unlisted code alone matters only to a payer that covers every product.
+
+    Who the payer is may not be known: then there is more to tell than nothing.
+    """
     if any(order.therapy != products.UNIDENTIFIED for order in known):
         return True
-    record = read_chart(prefetch.complete(request, frozenset({"coverage"}), reader))
-    return any(_governing(order, record, services.library, _day(order, today)) for order in known)
+    record = read_chart(prefetch.complete(request, COVERAGE, reader))
+    return _has_failed(record, COVERAGE) or any(
+        _governing(order, record, services.library, _day(order, today)) for order in known
+    )
 
 
 def needs(known: Sequence[Order], library: Library) -> frozenset[Records]:
@@ -196,7 +203,10 @@ def review(
     record = read_chart(chart)
     for order in known:
         day = _day(order, today)
-        if order.therapy in BESIDE_A_THERAPY and not _is_beside_a_therapy(known, record, day):
+        deciding = _deciding(order, known, record, services.library, day)
+        if deciding:
+            if _has_failed(record, deciding):
+                yield render.undecided(order, record.missing, deciding, day, context)
             continue
         order = _fitting(order, record, services.library, day)
         found = facts(record, order, day)
@@ -257,6 +267,22 @@ def _is_beside_a_therapy(known: Sequence[Order], record: Record, day: datetime.d
 def _is_near(when: DateRange, day: datetime.date) -> bool:
     """Whether something may lie within the months before or after the day."""
     return months_before(day, BESIDE_MONTHS) <= when.last and months_before(when.first, BESIDE_MONTHS) <= day
+
+
+def _deciding(
+    order: Order, known: Sequence[Order], record: Record, library: Library, day: datetime.date
+) -> frozenset[Records]:
+    """Return the records that would have to show more before an order concerns a policy; none when it does."""
+    if order.therapy == products.UNIDENTIFIED:
+        return frozenset() if _governing(order, record, library, day) else COVERAGE
+    if order.therapy not in BESIDE_A_THERAPY or _is_beside_a_therapy(known, record, day):
+        return frozenset()
+    return BESIDE_RECORDS if _governing(order, record, library, day) else frozenset()
+
+
+def _has_failed(record: Record, deciding: frozenset[Records]) -> bool:
+    """Whether one of the records was looked for in vain: more than that the EHR did not send it, or not all of it."""
+    return any(record.missing.get(one, NOT_SENT) not in (NOT_SENT, IN_PART) for one in deciding)
 
 
 def _governing(order: Order, record: Record, library: Library, day: datetime.date) -> Sequence[Selection]:

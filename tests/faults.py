@@ -41,6 +41,9 @@ MARK = "zqxjvkw"
 
 So long that it does not come about by chance in what is encrypted.
 """
+HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
+TOLD = re.compile(r"retriev|not be read|failed|not known\. Nothing")
+"""What in a notice tells of a fault."""
 COUNTED = ("errors", "fetches", "fhir_server_left_alone", "missing_records")
 """The metrics that tell of faults."""
 SENT_EMPTY = ("serviceRequests", "medicationAdministrations", "questionnaireResponses")
@@ -98,7 +101,12 @@ class Seen:
         if self.status != 200:
             [issue] = self.body["issue"]
             return f"{self.status}, no card. {issue['diagnostics']}"
-        told = [n for a in self.assessments() for n in a["notices"] if re.search("retriev|not be read|failed", n)]
+        told = [
+            n
+            for a in self.assessments()
+            for n in a["notices"]
+            if re.search("retriev|not be read|failed|not known. Nothing", n)
+        ]
         undocumented = self.criteria("undocumented")
         letters = f"{', '.join(undocumented)} not documented. " if undocumented else ""
         return f"{letters}{' '.join(told) or 'Everything.'}"
@@ -202,6 +210,16 @@ def drug_elsewhere(ehr: Ehr, body: Body, held: Body) -> None:
     ehr.does(f"Medication/{MARK}", status(500))
 
 
+def payer_of_an_unlisted_code(ehr: Ehr, body: Body, held: Body) -> None:
+    body["prefetch"]["conditions"] = held
+    del body["prefetch"]["coverage"]
+    for entry in body["context"]["draftOrders"]["entry"]:
+        if entry["resource"]["id"] == "lantidra-order":
+            entry["resource"]["medicationCodeableConcept"]["coding"] = [{"system": HCPCS, "code": "J3590"}]
+            del entry["resource"]["medicationCodeableConcept"]["text"]
+    ehr.does(url("coverage", body), status(500))
+
+
 def works(ehr: Ehr, body: Body, held: Body) -> None:
     ehr.has(url("conditions", body), held)
 
@@ -241,6 +259,7 @@ FAULTS = (
     Fault("the server is not registered", works, servers=("https://ehr.example.org/fhir",)),
     Fault("nothing was sent, and the server is down", nothing_sent_and_down),
     Fault("the drug is a reference that cannot be had", drug_elsewhere),
+    Fault("an unlisted code alone, and whose policy governs cannot be had", payer_of_an_unlisted_code),
 )
 
 

@@ -14,7 +14,7 @@ from cds_service.cards.plain import code_span, evidence_json, plain, span
 from cds_service.policy.document import Assessment, CriterionResult, PolicyDocument
 from cds_service.policy.outcome import Outcome
 from cds_service.routing import Elsewhere, Selected
-from fhir_mappings.facts import Facts, Records, Unreadable
+from fhir_mappings.facts import Facts, Order, Records, Unreadable
 
 TOPIC_SYSTEM = "http://hl7.org/fhir/us/davinci-crd/CodeSystem/temp"
 """The card types of Da Vinci CRD 2.0 and 2.1, when an answer is for no other version."""
@@ -138,7 +138,24 @@ def unidentified(
     what, lead = ("The drug of order", "An order's drug") if drug else ("Order", "An order")
     text = f"{what} {code_span(order)} could not be read: {reason}. Nothing was checked for it."
     summary = f"{lead} could not be read: coverage criteria were not checked"
-    extension = {"order": plain(order), "asOf": today.isoformat(), "notices": [text, *notices]}
+    return _unjudged(order, summary, text, today, context, notices)
+
+
+def undecided(
+    order: Order, missing: Mapping[Records, str], deciding: frozenset[Records], day: datetime.date, context: Context
+) -> dict[str, Any]:
+    """Return the card of an order that may concern a policy: what would tell (``deciding``) could not be had."""
+    named = f"{code_span(order.display)} ({code_span(order.reference)})"
+    text = f"Whether coverage criteria apply to order {named} is not known. Nothing was checked for it."
+    summary = "Whether coverage criteria apply to an order is not known: records that would tell could not be had"
+    notices = [*order.notices, *wording.missing_notices(missing, deciding)]
+    return _unjudged(order.reference, summary, text, day, context, notices)
+
+
+def _unjudged(
+    order: str, summary: str, text: str, day: datetime.date, context: Context, notices: Sequence[str]
+) -> dict[str, Any]:
+    extension = {"order": plain(order), "asOf": day.isoformat(), "notices": [text, *notices]}
     return _card(context, summary, "info", "Coverage criteria", [text, *_list("Notices", notices)], extension, None)
 
 

@@ -20,6 +20,7 @@ from tests.cds_service.examples import failure, without_tasks
 
 SAMPLES = Path(__file__).parents[2] / "sample_bundles"
 TODAY = datetime.date(2026, 11, 20)
+FAILED = failure()
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 
 
@@ -122,6 +123,78 @@ def test_an_unlisted_code_alone_gets_no_card_from_another_payer(services: review
     assert cards(unlisted(sample("lantidra-everything-documented")), services) == []
 
 
+DOWN = "http://127.0.0.1:1/fhir"  # nobody is ever given this port
+
+
+def the_undecided(body: dict[str, Any], services: review.Services) -> str:
+    """Return the notices of the one card, which says that it is not known whether anything applies."""
+    answer = answered(body, services)
+    [card] = answer["cards"]
+    assert "systemActions" not in answer
+    assert card["summary"].startswith("Whether coverage criteria apply to an order is not known")
+    assert card["indicator"] == "info"
+    found = assessment(card)
+    assert found.keys() <= {"decisionId", "order", "asOf", "notices"}
+    assert f"`{found['order']}`" in card["detail"]
+    return " ".join(found["notices"])
+
+
+@pytest.mark.parametrize("failed", [FAILED, "broken"])
+def test_an_unlisted_code_whose_payer_could_not_be_had_is_not_passed_over_in_silence(
+    failed: object, services: review.Services
+) -> None:
+    body = unlisted(sample("lantidra-everything-documented"))
+    body["prefetch"]["coverage"] = failed
+    assert "the coverage. What they would show is not known." in the_undecided(body, services)
+
+
+def test_nor_is_it_while_the_server_is_down(services: review.Services) -> None:
+    body = unlisted(sample("lantidra-everything-documented"))
+    del body["prefetch"]["coverage"]
+    body["fhirServer"] = DOWN
+    assert "could not be reached or read: the coverage" in the_undecided(body, services)
+    with pytest.raises(NothingToGoOn):
+        cards({**body, "prefetch": {}}, services)
+
+
+@pytest.mark.parametrize("coverage", [{}, {"coverage": None}])
+def test_an_unlisted_code_without_a_coverage_gets_no_card(coverage: dict[str, Any], services: review.Services) -> None:
+    body = unlisted(sample("lantidra-everything-documented"))
+    del body["prefetch"]["coverage"]
+    body["prefetch"] |= coverage
+    assert cards(body, services) == []
+
+
+def alone(**prefetch: Any) -> dict[str, Any]:
+    """Return the request of an order for fertility preservation without the therapy that it was written beside."""
+    body = sample("fertility-preservation-beside-casgevy")
+    entries = body["context"]["draftOrders"]["entry"]
+    body["context"]["draftOrders"]["entry"] = [e for e in entries if e["resource"]["id"] != "casgevy-order"]
+    body["prefetch"] |= {"medicationRequests": None, "medicationAdministrations": None, "procedures": None, **prefetch}
+    return body
+
+
+def test_an_order_that_matters_beside_a_therapy_is_told_when_the_chart_that_may_hold_one_failed(
+    services: review.Services,
+) -> None:
+    failed = "the EHR reported an error for it: the medication orders"
+    assert failed in the_undecided(alone(medicationRequests=FAILED), services)
+    unread = alone()
+    del unread["prefetch"]["procedures"]
+    assert "could not be reached or read: the procedures" in the_undecided({**unread, "fhirServer": DOWN}, services)
+
+
+def test_it_is_not_when_nothing_failed_or_its_payer_has_no_rule_for_it(services: review.Services) -> None:
+    assert cards(alone(), services) == []
+    silent = alone()
+    del silent["prefetch"]["procedures"]
+    assert cards(silent, services) == []
+    other = alone(medicationRequests=FAILED)
+    for entry in other["prefetch"]["coverage"]["entry"]:
+        entry["resource"] |= {"payor": [{"display": "Ambetter"}], "contained": []}
+    assert cards(other, services) == []
+
+
 def test_an_order_whose_drug_was_not_sent_is_not_passed_over_in_silence(services: review.Services) -> None:
     body = sample("order-that-concerns-no-policy")
     order = orders(body)[0]
@@ -167,7 +240,6 @@ def test_less_than_everything_missing_is_answered_and_named(services: review.Ser
     assert outcomes["I.F"] == "undocumented"
 
 
-FAILED = failure()
 IN_PART = {"link": [{"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}]}
 
 
