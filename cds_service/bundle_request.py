@@ -40,10 +40,13 @@ def request_from(bundle: Mapping[str, Any], hook_instance: str) -> dict[str, Any
     if not isinstance(entries, list):
         raise UnusableInput("the Bundle's entry is not a list; give a list of objects with a resource each.")
     held, unread = [], {}
+    urns: dict[int, str] = {}
     for number, entry in enumerate(entries):
         resource = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
             held.append(resource)
+            if isinstance(url := entry.get("fullUrl"), str) and url.startswith("urn:"):
+                urns[id(resource)] = url
         else:
             unread[f"Bundle.entry[{number}]"] = {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
     drafts = [r for r in held if r["resourceType"] in ORDERS and r.get("status") == "draft"]
@@ -59,9 +62,9 @@ def request_from(bundle: Mapping[str, Any], hook_instance: str) -> dict[str, Any
             "userId": _user(held, drafts),
             "patientId": patient["id"],
             **({"encounterId": encounter} if encounter else {}),
-            "draftOrders": _bundle("collection", drafts),
+            "draftOrders": _bundle("collection", drafts, urns),
         },
-        "prefetch": {"patient": patient, **_prefetch(rest), **unread},
+        "prefetch": {"patient": patient, **_prefetch(rest, urns), **unread},
     }
 
 
@@ -98,14 +101,16 @@ def _user(held: Sequence[Resource], drafts: Sequence[Resource]) -> str:
     return next((name for name in (*practitioners, *named) if name.startswith("Practitioner")), "Practitioner/unknown")
 
 
-def _prefetch(rest: Sequence[Resource]) -> dict[str, Any]:
+def _prefetch(rest: Sequence[Resource], urns: Mapping[int, str]) -> dict[str, Any]:
     by_key: dict[str, list[Resource]] = {}
     for resource in rest:
         kind = resource["resourceType"]
         key = _KEY_OF_TYPE.get(kind) or _SENT_ALONG.get(kind) or _OTHERS
         by_key.setdefault(key, []).append(resource)
-    return {key: _bundle("searchset", found) for key, found in by_key.items()}
+    return {key: _bundle("searchset", found, urns) for key, found in by_key.items()}
 
 
-def _bundle(kind: str, resources: Sequence[Resource]) -> dict[str, Any]:
-    return {"resourceType": "Bundle", "type": kind, "entry": [{"resource": r} for r in resources]}
+def _bundle(kind: str, resources: Sequence[Resource], urns: Mapping[int, str]) -> dict[str, Any]:
+    """Return a Bundle of the resources; ``urns``: the fullUrls that others may refer to, by the resource's identity."""
+    entries = [{"fullUrl": urns[id(r)], "resource": r} if id(r) in urns else {"resource": r} for r in resources]
+    return {"resourceType": "Bundle", "type": kind, "entry": entries}

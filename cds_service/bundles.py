@@ -54,16 +54,25 @@ def _opened(inside: Sequence[object], depth: int) -> Iterator[tuple[int, Mapping
             yield number, None
 
 
-def named(value: object) -> Iterator[tuple[object, Mapping[str, Any]]]:
-    """Yield the fullUrl (None when there is none) and resource of everything in a resource or Bundle."""
+def named(value: object, depth: int = 1) -> Iterator[tuple[object, Mapping[str, Any]]]:
+    """Yield the fullUrl (None when there is none) and resource of everything in a resource, a list of them or a Bundle.
+
+    A Bundle inside is opened, but none inside that.
+    """
+    if isinstance(value, list):
+        value = {"resourceType": "Bundle", "entry": [{"resource": resource} for resource in value]}
     if not isinstance(value, dict):
         return
     if value.get("resourceType") != "Bundle":
         yield None, value
         return
     for entry in entries(value):
-        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict):
-            yield entry.get("fullUrl"), entry["resource"]
+        if not isinstance(entry, dict) or not isinstance(resource := entry.get("resource"), dict):
+            continue
+        if resource.get("resourceType") != "Bundle":
+            yield entry.get("fullUrl"), resource
+        elif depth:
+            yield from named(resource, depth - 1)
 
 
 def next_link(bundle: Mapping[str, Any]) -> str | None:

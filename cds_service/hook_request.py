@@ -38,6 +38,8 @@ class HookRequest:
     patient_id: str = field(repr=False)
     draft_orders: tuple[Resource, ...] = field(default=(), repr=False)
     """The orders to judge; of context.draftOrders every resource as sent, other things than orders among them."""
+    full_urls: Mapping[str, Resource] = field(default_factory=lambda: _EMPTY, repr=False)
+    """The resources of context.draftOrders by the fullUrl of their entry."""
     named_orders: tuple[str, ...] = field(default=(), repr=False)
     """References of the orders, where the context only names them (see ``named_orders``)."""
     performer: str | None = field(default=None, repr=False)
@@ -101,6 +103,7 @@ def read(body: object, hook_expected: Collection[str], text: bytes = b"") -> Hoo
         hook_instance=hook_instance,
         patient_id=patient_id,
         draft_orders=orders,
+        full_urls=full_urls,
         named_orders=_NAMED[hook](context, person) if hook in _NAMED else (),
         performer=_optional(context, "performer", "context.performer", notices) if hook == "order-dispatch" else None,
         user_id=_optional(context, "userId", "context.userId", notices),

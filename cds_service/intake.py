@@ -40,6 +40,7 @@ class Intake:
         self._seen: set[tuple[str, str] | None] = {*self._drafts}
         self.resources: defaultdict[str, list[Resource]] = defaultdict(list)
         self.unreadable: list[Unreadable] = []
+        self._bundles: list[Resource] = []
         for resource in draft_orders:
             if resource["resourceType"] in _SENT_WITH_ORDERS:
                 self.add(resource, "context.draftOrders", "context.draftOrders")
@@ -87,7 +88,18 @@ class Intake:
             return Taken(frozenset(), FAILED)
         return Taken(frozenset({kind} if self.add(value, name, path) else ()))
 
+    def by_urn(self, drafts: Mapping[str, Resource]) -> Mapping[str, Resource]:
+        """Return what was taken in by the URNs of its entries; ``drafts``: the draft orders' Bundle by fullUrl."""
+        taken = {id(resource) for found in self.resources.values() for resource in found}
+        entries = [*drafts.items(), *(entry for bundle in self._bundles for entry in bundles.named(bundle))]
+        return {
+            url: resource
+            for url, resource in entries
+            if isinstance(url, str) and url.startswith("urn:") and id(resource) in taken
+        }
+
     def _take_bundle(self, bundle: Resource, name: str, path: str) -> Taken:
+        self._bundles.append(bundle)
         held, kinds = bundles.held(bundle)
         links = NO_LINKS
         if "Patient" in kinds:

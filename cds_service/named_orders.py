@@ -32,10 +32,10 @@ def gather(request: HookRequest, reader: Reader | None) -> Gathered:
     """
     if not request.named_orders:
         return Gathered(request)
-    wanted = [(r, kind, name) for r in request.named_orders for kind, name in _parts(r) if kind in KINDS]
-    found: dict[str, Resource | None] = {r: prefetch.find(request, r, kind) for r, kind, _ in wanted}
+    wanted = [(r, kind) for r in request.named_orders for kind in _kinds(r, request)]
+    found: dict[str, Resource | None] = {r: prefetch.find(request, r, kind) for r, kind in wanted}
     absent = [reference for reference, order in found.items() if order is None]
-    were_sent = any(prefetch.ORDER_KEYS[kind] in request.prefetch for _, kind, _ in wanted)
+    were_sent = any(prefetch.ORDER_KEYS[kind] in request.prefetch for _, kind in wanted)
     if absent and len(absent) == len(found) and reader is None and not were_sent:
         raise NothingToGoOn(_nothing(request), "prefetch")
     failed: list[NotRead] = []
@@ -53,10 +53,15 @@ def gather(request: HookRequest, reader: Reader | None) -> Gathered:
     return Gathered(replace(request, draft_orders=tuple(there), originals=originals), tuple(failed))
 
 
-def _parts(reference: str) -> list[tuple[str, str]]:
-    """Return type and id of a reference, none when it is not such a one."""
+def _kinds(reference: str, request: HookRequest) -> list[str]:
+    """Return the type of order that a reference leads to; none when no policy can be about it.
+
+    A URN does not tell the type: it counts when the prefetch holds an order under it.
+    """
+    if reference.startswith("urn:"):
+        return [kind for kind in KINDS if prefetch.find(request, reference, kind) is not None][:1]
     kind, _, name = (target(reference) or "").partition("/")
-    return [(kind, name)] if name else []
+    return [kind] if name and kind in KINDS else []
 
 
 def _read(reference: str, reader: Reader | None) -> Resource | NotRead:

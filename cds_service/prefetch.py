@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import quote
@@ -110,6 +111,7 @@ def complete(request: HookRequest, needs: frozenset[Records], reader: Reader | N
         missing=MappingProxyType(reasons),
         unreadable=tuple(intake.unreadable),
         encounter_id=request.encounter_id,
+        by_urn=cache(lambda: intake.by_urn(request.full_urls)),
     )
 
 

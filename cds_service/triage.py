@@ -40,7 +40,7 @@ def triage(request: HookRequest, reader: Reader | None) -> Triage:
     """
     known: list[Order] = []
     unread: list[NotRead] = []
-    lookup = {reference_to(r): r for r in request.draft_orders}
+    lookup = {**request.full_urls, **{reference_to(r): r for r in request.draft_orders}}
     read = [(resource, orders.read(resource, lookup)) for resource in selected(request)]
     referred = {order.medication for _, order in read if isinstance(order, NeedsMedication)}
     drugs = {reference: prefetch.find(request, reference) for reference in referred}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -49,6 +49,8 @@ class Chart:
     unreadable: tuple[Unreadable, ...] = ()
     encounter_id: str | None = None
     """The encounter in which the orders are written."""
+    by_urn: Callable[[], Mapping[str, Resource]] = field(default=dict, repr=False, compare=False)
+    """The resources by the URN (``fullUrl``) of the Bundle's entry that held them."""
 
     def of_type(self, resource_type: str) -> tuple[Resource, ...]:
         """Return the chart's resources of one FHIR type, draft orders not among them."""

@@ -96,10 +96,12 @@ class _Reader:
     def again(self, known: Facility) -> Iterator[Facility]:
         """Yield a facility as the lookup knows it; nothing for a role or an encounter that nobody sent."""
         reference = known.evidence.reference
-        if reference in self._lookup and _kind(reference) in _FIELDS:
+        found = self._lookup.get(reference)
+        kind = _kind(reference) if found is None else text(found.get("resourceType"))
+        if found is not None and kind in _FIELDS:
             path = _Path(reference, known.named_as, known.evidence.display, known.identifiers)
             yield from self.read(reference, path)
-        elif _kind(reference) not in ("PractitionerRole", "Encounter"):
+        elif kind not in ("PractitionerRole", "Encounter"):
             yield known
 
     def read(self, reference: str, path: _Path) -> Iterator[Facility]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 Lookup = Mapping[str, Mapping[str, Any]]
-"""The resources that others refer to, by ``Type/id``."""
+"""The resources that others refer to, by ``Type/id``, or by the URN of a Bundle's entry."""
 
 LONGEST = 200
 """Characters of EHR text that a fact keeps."""
@@ -91,8 +91,28 @@ def target(reference: object) -> str | None:
     return "/".join(parts[-2:])
 
 
+class Linked(Mapping[str, Mapping[str, Any]]):
+    """Resources by ``Type/id``, over which it iterates; ``by_urn`` is asked when a reference is a URN: few are."""
+
+    def __init__(self, by_name: Lookup, by_urn: Callable[[], Lookup]) -> None:
+        self._by_name = by_name
+        self._by_urn = by_urn
+
+    def __getitem__(self, reference: str) -> Mapping[str, Any]:
+        """Return the resource of a name or URN. Raises KeyError."""
+        return self._by_urn()[reference] if reference.startswith("urn:") else self._by_name[reference]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        """Return how many names there are."""
+        return len(self._by_name)
+
+
 def resolve(reference: object, holder: Mapping[str, Any], lookup: Lookup) -> Mapping[str, Any] | None:
-    """Return the resource that a Reference points to, contained in its holder or in ``lookup`` by ``Type/id``."""
+    """Return the resource that a Reference points to, contained in its holder or in ``lookup``."""
     wanted = target(reference)
     if wanted is None:
         return None

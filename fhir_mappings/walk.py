@@ -9,7 +9,7 @@ from types import MappingProxyType
 from fhir_mappings import conditions, devices, goals, medications, observations, procedures
 from fhir_mappings.chart import Chart, Resource
 from fhir_mappings.facts import Statement, Unreadable
-from fhir_mappings.json_fields import Lookup, reference_to
+from fhir_mappings.json_fields import Linked, Lookup, reference_to
 from fhir_mappings.resources import Reading
 
 READERS: Mapping[str, Callable[[Resource, Lookup], Reading | None]] = MappingProxyType(
@@ -94,4 +94,4 @@ def _read(resource: Resource, lookup: Lookup) -> Reading | None:
 
 def lookup_of(chart: Chart) -> Lookup:
     """Return the chart's resources that others refer to (what ``orders.read`` needs too)."""
-    return {reference_to(r): r for kind in _REFERRED_TO for r in chart.of_type(kind)}
+    return Linked({reference_to(r): r for kind in _REFERRED_TO for r in chart.of_type(kind)}, chart.by_urn)

@@ -87,6 +87,28 @@ def test_the_orders_are_found_under_every_name_that_versions_of_the_hook_give_th
     assert same(answer(body)) == same(answer(named()))
 
 
+def test_the_orders_are_found_in_lists_in_bundles_inside_bundles_and_by_the_urns_of_entries() -> None:
+    as_list, nested, by_urn = named(), named(), named()
+    sent = by_urn["prefetch"]["medicationRequests"]
+    as_list["prefetch"]["medicationRequests"] = [e["resource"] for e in sent["entry"]]
+    nested["prefetch"]["medicationRequests"] = {"resourceType": "Bundle", "entry": [{"resource": sent}]}
+    references = by_urn["context"]["dispatchedOrders"]
+    for number, entry in enumerate(sent["entry"]):
+        reference, urn = f"MedicationRequest/{entry['resource']['id']}", f"urn:uuid:{number}"
+        entry["fullUrl"] = urn
+        references[:] = [urn if one == reference else one for one in references]
+
+    assert references[0].startswith("urn:")
+    for body in (as_list, nested, by_urn):
+        assert same(answer(body)) == same(answer(named()))
+
+
+def test_a_urn_that_leads_to_no_order_is_passed_over() -> None:
+    references = named()["context"]["dispatchedOrders"]
+
+    assert same(answer(named(dispatchedOrders=["urn:uuid:9", *references]))) == same(answer(named()))
+
+
 def test_the_order_comes_back_as_the_ehr_holds_it_with_nothing_of_the_dispatch_in_it() -> None:
     body = named(CASGEVY, performer="Organization/elsewhere")
     [sent] = [

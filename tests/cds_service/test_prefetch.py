@@ -572,6 +572,22 @@ def test_a_referenced_drug_is_found_anywhere_in_the_prefetch(reference: str) -> 
     assert prefetch.find(asked({"drug": drug}), "Medication/m2") is None
 
 
+def entry(urn: str, resource: dict[str, Any]) -> dict[str, Any]:
+    return {"fullUrl": f"urn:uuid:{urn}", "resource": resource}
+
+
+def test_what_was_taken_in_is_known_by_the_urn_of_its_entry_too() -> None:
+    payer, drug = {"resourceType": "Organization", "id": "o1"}, {"resourceType": "Medication", "id": "m1"}
+    unclear = {"resourceType": "Condition", "id": "c9", "subject": {"reference": "Group/g1"}}
+    covered = {"resourceType": "Bundle", "entry": [entry("1", payer), entry("2", unclear), {"resource": C1}]}
+    inner = {"resourceType": "Bundle", "entry": [entry("4", C2), {"fullUrl": "https://x/Goal/g", "resource": C1}]}
+    drafts = {"resourceType": "Bundle", "entry": [entry("3", drug), entry("5", resource("ServiceRequest", "s1"))]}
+
+    chart = complete({"patient": PATIENT, "coverage": covered, "x": bundle(inner)}, context=context(draftOrders=drafts))
+
+    assert chart.by_urn() == {"urn:uuid:1": payer, "urn:uuid:3": drug, "urn:uuid:4": C2}
+
+
 @pytest.mark.parametrize("junk", [[], {}, 0, True, "\x00", None, [[]], [None], {"resourceType": []}, [{"a": {}}]])
 @pytest.mark.parametrize(
     "member", ["id", "subject", "resource", "entry", "link", "issue", "fullUrl", "payor", "reference"]

@@ -94,6 +94,27 @@ class TestDrugByReference:
         asked = request(by_reference(reference), prefetch={"anything": bundle(MEDICATION)})
         assert references(triage(asked, None)) == ["MedicationRequest/o1"]
 
+    @pytest.mark.parametrize(
+        "value",
+        [
+            [MEDICATION],
+            bundle(bundle(MEDICATION)),
+            [bundle(MEDICATION)],
+            {"resourceType": "Bundle", "entry": [{"fullUrl": "urn:uuid:1", "resource": {**MEDICATION, "id": "m2"}}]},
+            bundle({"resourceType": "Bundle", "entry": [{"fullUrl": "urn:uuid:1", "resource": MEDICATION}]}),
+        ],
+    )
+    def test_in_whatever_it_lies_there(self, value: object) -> None:
+        reference = "urn:uuid:1" if "urn" in str(value) else "Medication/m1"
+        found = triage(request(by_reference(reference), prefetch={"anything": value}), None)
+        assert references(found) == ["MedicationRequest/o1"]
+
+    def test_it_may_be_named_by_the_urn_of_an_entry_of_the_draft_orders(self) -> None:
+        asked = request(by_reference("urn:uuid:1"), MEDICATION)
+        body = hook_body(context=context(draftOrders=bundle(*asked.draft_orders)))
+        body["context"]["draftOrders"]["entry"][1]["fullUrl"] = "urn:uuid:1"
+        assert references(triage(hook_request.read(body, HOOKS), None)) == ["MedicationRequest/o1"]
+
     def test_then_at_the_ehr(self) -> None:
         ehr = Ehr(MEDICATION)
         assert references(triage(request(by_reference()), ehr)) == ["MedicationRequest/o1"]

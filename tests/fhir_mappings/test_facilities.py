@@ -281,3 +281,16 @@ def test_damaged_resources_never_raise(resource: Json, order: Json) -> None:
 @given(st.dictionaries(st.sampled_from(["performer", "locationReference", "encounter", "contained"]), json_values))
 def test_arbitrary_json_in_place_of_references_never_raises(fields: dict[str, Any]) -> None:
     facilities.of_order(service_request(**fields), {}, None)
+
+
+@pytest.mark.parametrize("sent", [LOCATION, ROLE])
+def test_a_facility_that_the_order_names_by_a_urn_is_read_once_the_chart_is_known(sent: Json) -> None:
+    order = service_request(performer=[pointing("urn:uuid:1")])
+    place = organization()
+    chart = Chart("p1", {"Organization": (place,)}, (order,), by_urn=lambda: {"urn:uuid:1": sent})
+
+    found = facts(read_chart(chart), ordered(order), DAY).order.facilities
+
+    assert [one.identifiers for one in found if one.identifiers] == [
+        UNIT.identifiers if sent is LOCATION else HOSPITAL.identifiers
+    ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_mappings.chart import Chart
+from fhir_mappings.chart import Chart, Resource
 from fhir_mappings.walk import READERS, lookup_of, walk
 
 from .examples import ICD, concept, condition, medication_request, procedure, status, without
@@ -58,3 +58,20 @@ def test_what_cannot_be_read_is_collected() -> None:
 def test_the_resources_that_others_refer_to_are_found_by_type_and_id() -> None:
     payer = {"resourceType": "Organization", "id": "o1"}
     assert lookup_of(chart(payer, condition(), procedure())) == {"Organization/o1": payer, "Condition/c1": condition()}
+
+
+def test_the_urns_of_entries_are_looked_at_only_when_a_reference_is_one() -> None:
+    payer = {"resourceType": "Organization", "id": "o1"}
+    asked: list[str] = []
+
+    def by_urn() -> dict[str, Resource]:
+        asked.append("all of them")
+        return {"urn:uuid:1": payer}
+
+    lookup = lookup_of(Chart("p1", {"Organization": (payer,)}, by_urn=by_urn))
+
+    assert lookup.get("Organization/o1") == payer
+    assert lookup.get("Organization/o2") is None
+    assert (list(lookup), len(lookup), asked) == (["Organization/o1"], 1, [])
+    assert lookup.get("urn:uuid:1") == payer
+    assert lookup.get("urn:uuid:2") is None
