@@ -137,6 +137,14 @@ class StatusNow(Check):
             return None, self.tests_within_days
         return self.within_months, self.within_days
 
+    def _windows(self) -> str:
+        told = (
+            ("an observation counts", in_words(self.within_months, self.within_days)),
+            ("a test counts", in_words(None, self.tests_within_days)),
+            ("a condition counts when it began", in_words(None, self.onset_within_days)),
+        )
+        return "".join(f"{what} {when}; " for what, when in told if when)
+
 
 def _newest(statements: Sequence[Statement]) -> date | None:
     """Return a day on or after which the newest of the confirmed observations was certainly made."""
@@ -157,14 +165,6 @@ def _came_after(statement: Statement, others: Sequence[Statement]) -> bool:
 
 def _of(statements: Sequence[Statement], names: tuple[str, ...], *, confirmed: bool = True) -> list[Statement]:
     return [s for s in statements if s.confirmed is confirmed and not s.concepts.isdisjoint(names)]
-
-    def _windows(self) -> str:
-        told = (
-            ("an observation counts", in_words(self.within_months, self.within_days)),
-            ("a test counts", in_words(None, self.tests_within_days)),
-            ("a condition counts when it began", in_words(None, self.onset_within_days)),
-        )
-        return "".join(f"{what} {when}; " for what, when in told if when)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
