@@ -130,7 +130,8 @@ def _meaning(part: _Part, said: Answer, *, graded: bool) -> tuple[Match, bool]:
 def _as_said(asked: Match, meanings: Mapping[str, str]) -> Match:
     """Return the value sets that the answer to a question means, unverified where the question is."""
     meant, doubtful = (
-        frozenset(meaning for question, meaning in meanings.items() if question in questions) for questions in asked
+        frozenset(meaning for question, meaning in meanings.items() if question in questions)
+        for questions in (asked.concepts, asked.unverified)
     )
     return Match(meant, doubtful)
 

@@ -308,12 +308,17 @@ def test_reasons_are_known_by_their_words(text: str, expected: set[str]) -> None
         "Evaluation for insulin pump",
         "Insulin pump candidate counseling",
         "Referral: insulin pump evaluation",
-        "Islet transplant follow-up visit",
-        "US liver with Doppler, post islet transplant",
+        "Islet transplant evaluation",
+        "Considering islet transplant",
     ],
 )
 def test_a_service_that_only_mentions_a_thing_is_not_that_thing(text: str) -> None:
     assert said(text, "procedures") == set()
+
+
+@pytest.mark.parametrize("text", ["Islet transplant follow-up visit", "US liver with Doppler, post islet transplant"])
+def test_what_comes_after_a_transplant_says_that_there_may_have_been_one(text: str) -> None:
+    assert said(text, "procedures") == {"islet-infusion-unstated"}
 
 
 def test_a_closed_loop_pump_is_no_bioartificial_pancreas() -> None:

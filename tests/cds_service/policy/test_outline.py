@@ -68,7 +68,12 @@ class TestOutline:
 
 
 PREGNANT = StatusNow(
-    value_set=("pregnant",), opposite=("not-pregnant",), within_months=9, within_days=294, onset_within_days=270
+    value_set=("pregnant",),
+    opposite=("not-pregnant",),
+    within_months=9,
+    within_days=294,
+    onset_within_days=270,
+    tests_within_days=31,
 )
 NUMBERED: tuple[Check, ...] = (
     ADULT,
