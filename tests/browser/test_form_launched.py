@@ -112,6 +112,37 @@ def test_a_session_of_another_patient_sees_nothing_and_saves_nothing(
     assert ehr.saved == []
 
 
+def not_saved(page: Page, ehr: SmartEhr) -> None:
+    """Answer the question, and see that nothing comes of it in the EHR."""
+    question(page, "I.C.2").get_by_label("Yes").check()
+    page.get_by_label("Your name").fill("Dr. Sample")
+    page.get_by_role("button", name="Finish").click()
+    page.get_by_text("Nothing was sent anywhere.").wait_for()
+    assert ehr.saved == []
+    assert "subject" not in json.loads(page.locator("#response").inner_text())
+
+
+@pytest.mark.parametrize("patient", [PATIENT, "somebody-else"])
+@pytest.mark.parametrize("status", [400, 503, None], ids=["refused", "busy", "cut off"])
+def test_a_session_whose_patient_was_not_proven_saves_nothing(
+    page: Page, watch: Watch, service: str, ehr: SmartEhr, *, patient: str, status: int | None
+) -> None:
+    ehr.patient = patient
+    page.route("**/chart", lambda route: route.fulfill(status=status, body="{}") if status else route.abort())
+    watch.expect(f"status of {status}" if status else "ERR_FAILED")
+    launched(page, watch, service, ehr)
+    assert page.get_by_text("It could not be checked whether these questions are about the patient").is_visible()
+    assert not page.get_by_text("Opened from the EHR").is_visible()
+    not_saved(page, ehr)
+
+
+def test_a_launch_without_a_patient_saves_nothing(page: Page, watch: Watch, service: str, ehr: SmartEhr) -> None:
+    ehr.patient = ""
+    launched(page, watch, service, ehr)
+    assert page.get_by_text("The EHR did not say for which patient this form was opened").is_visible()
+    not_saved(page, ehr)
+
+
 def test_what_the_ehr_does_not_take_is_not_lost(page: Page, watch: Watch, service: str, ehr: SmartEhr) -> None:
     launched(page, watch, service, ehr)
     ehr.takes_answers = False

@@ -5,7 +5,10 @@ const { canonical, chart, decision } = form.dataset;
 const byId = (id) => document.getElementById(id);
 const questions = [...form.querySelectorAll("fieldset[data-link]")];
 const mode = byId("mode");
-let ehr = null;
+const NOT_PROVEN =
+  "It could not be checked whether these questions are about the patient for whom this form was opened; nothing will be " +
+  "saved. Please open the form again by the link on the card.";
+let ehr = null; // the session that answers are saved in, once it may save them
 let patient = null;
 
 const element = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
@@ -57,28 +60,28 @@ function asked(input, { date = "", value = "" }) {
   return found && found[2] === code ? found[1] : null;
 }
 
-async function showChart() {
-  const proof = ehr && {
-    server: ehr.state.serverUrl,
-    patient: ehr.patient.id,
-    token: ehr.state.tokenResponse.access_token,
+// A reason, told to the user, why nothing will be saved in the EHR.
+class NotArmed extends Error {}
+
+async function showChart(session) {
+  const proof = session && {
+    server: session.state.serverUrl,
+    patient: session.patient.id,
+    token: session.state.tokenResponse.access_token,
   };
   const answer = await fetch(chart, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ decision, ...proof }),
   });
-  if (ehr && answer.status === 404) {
-    ehr = null;
-    patient = null;
-    mode.textContent = "These questions are not about the patient for whom this form was opened; nothing will be saved.";
-    return;
+  if (session && answer.status === 404) {
+    throw new NotArmed("These questions are not about the patient for whom this form was opened; nothing will be saved.");
   }
   if (!answer.ok) {
     throw new Error(`the chart was answered with ${answer.status}`);
   }
   const held = await answer.json();
-  patient ??= held.patient ?? null;
+  patient = held.patient ?? null;
   for (const criterion of held.criteria) {
     const question = questions.find((one) => one.dataset.link === criterion.question);
     if (question) {
@@ -210,9 +213,37 @@ function show(made, text) {
 
 async function launched() {
   // launch.js comes here with this fragment; a link of a card, in a tab that was launched for somebody before, does not
-  if (window.FHIR && location.hash === "#launched") {
-    ehr = await FHIR.oauth2.ready();
-    patient = `Patient/${ehr.patient.id}`;
+  if (!window.FHIR || location.hash !== "#launched") {
+    return null;
+  }
+  const session = await FHIR.oauth2.ready().catch(() => {
+    throw new NotArmed("The EHR's session has ended; the answers can be made here, but not saved there.");
+  });
+  if (!session.patient.id) {
+    throw new NotArmed("The EHR did not say for which patient this form was opened; nothing will be saved.");
+  }
+  return session;
+}
+
+// Answers about a decision are saved only by a session for which the service has shown that it is the same patient.
+async function arm() {
+  const session = await launched();
+  if (decision) {
+    await shownTo(session);
+  }
+  if (session) {
+    ehr = session;
+    patient = `Patient/${session.patient.id}`;
+    mode.textContent = "Opened from the EHR. Finishing saves the answers there.";
+    byId("save").textContent = "Save to the EHR";
+  }
+}
+
+async function shownTo(session) {
+  try {
+    await showChart(session);
+  } catch (problem) {
+    throw problem instanceof NotArmed || !session ? problem : new NotArmed(NOT_PROVEN);
   }
 }
 
@@ -246,20 +277,9 @@ byId("copy").addEventListener("click", async () => {
 });
 
 try {
-  await launched();
-} catch {
-  mode.textContent = "The EHR's session has ended; the answers can be made here, but not saved there.";
-}
-try {
-  if (decision) {
-    await showChart();
-  }
-} catch {
-  mode.textContent += " What the chart says is not shown here.";
-}
-if (ehr) {
-  mode.textContent = `Opened from the EHR. Finishing saves the answers there.${mode.textContent}`;
-  byId("save").textContent = "Save to the EHR";
+  await arm();
+} catch (problem) {
+  mode.textContent = problem instanceof NotArmed ? problem.message : "What the chart says is not shown here.";
 }
 byId("signing").hidden = Boolean(ehr?.user.fhirUser);
 byId("whose").hidden = Boolean(patient);
