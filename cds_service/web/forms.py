@@ -15,7 +15,7 @@ from cds_service import fhir_client
 from cds_service.cards.assessment import assessment_of
 from cds_service.cards.questionnaire import LAUNCH
 from cds_service.deadline import Deadline
-from cds_service.errors import CouldNotRetrieve, NotFound, NotParameters
+from cds_service.errors import CouldNotRetrieve, NotFound, NotParameters, Unavailable
 from cds_service.fhir_connections import Connections
 from cds_service.questionnaires.catalogue import Catalogue, Held
 from cds_service.security.clients import Client, launched_from, smart_origins
@@ -90,7 +90,10 @@ def blueprint(
 def _proven(
     asked: Mapping[str, Any], clients: Sequence[Client], connections: Connections, settings: Settings
 ) -> tuple[str, str]:
-    """Return client and patient of who asks, who can read this patient at the EHR with the token of the launch."""
+    """Return client and patient of who asks, who can read this patient at the EHR with the token of the launch.
+
+    Raises NotFound for another server or patient, Unavailable where the EHR does not tell.
+    """
     server, patient, token = (_text(asked, name) for name in _PROOF)
     client = launched_from(clients, server)
     if client is None:
@@ -105,7 +108,7 @@ def _proven(
     try:
         read = reader.read(f"Patient/{patient}") if reader else {}
     except CouldNotRetrieve as problem:
-        raise NotFound(f"The patient could not be read at the EHR: {problem.reason}.", "token") from None
+        raise Unavailable(f"The patient could not be read at the EHR: {problem.reason}.", "token") from None
     if read.get("id") != patient:
         raise NotFound("The EHR answered with another patient.", "patient")
     return client.name, patient

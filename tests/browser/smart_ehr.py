@@ -25,6 +25,8 @@ class SmartEhr:
     app_context: Any = None
     """What the card that is launched says; goes into the token response as CDS Hooks has it."""
     takes_answers: bool = True
+    reads_patients: bool = True
+    """Whether it can read patients now; else it answers 500."""
     saved: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -43,6 +45,8 @@ class SmartEhr:
             }
         if path == "/authorize":
             return self._authorize(query)
+        if path.startswith("/fhir/Patient/") and not self.reads_patients:
+            return 500, {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
         if path == f"/fhir/Patient/{self.patient}" and authorization == f"Bearer {self.token}":
             return 200, {"resourceType": "Patient", "id": self.patient}
         return 404, {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}

@@ -122,17 +122,33 @@ def not_saved(page: Page, ehr: SmartEhr) -> None:
     assert "subject" not in json.loads(page.locator("#response").inner_text())
 
 
+NOT_TOLD = "It cannot be told just now whether these questions are about the patient"
+NOT_CHECKED = "It could not be checked whether these questions are about the patient"
+
+
 @pytest.mark.parametrize("patient", [PATIENT, "somebody-else"])
-@pytest.mark.parametrize("status", [400, 503, None], ids=["refused", "busy", "cut off"])
+@pytest.mark.parametrize(
+    ("status", "said"), [(400, NOT_CHECKED), (503, NOT_TOLD), (None, NOT_CHECKED)], ids=["refused", "busy", "cut off"]
+)
 def test_a_session_whose_patient_was_not_proven_saves_nothing(
-    page: Page, watch: Watch, service: str, ehr: SmartEhr, *, patient: str, status: int | None
+    page: Page, watch: Watch, service: str, ehr: SmartEhr, *, patient: str, status: int | None, said: str
 ) -> None:
     ehr.patient = patient
     page.route("**/chart", lambda route: route.fulfill(status=status, body="{}") if status else route.abort())
     watch.expect(f"status of {status}" if status else "ERR_FAILED")
     launched(page, watch, service, ehr)
-    assert page.get_by_text("It could not be checked whether these questions are about the patient").is_visible()
+    assert page.get_by_text(said).is_visible()
     assert not page.get_by_text("Opened from the EHR").is_visible()
+    not_saved(page, ehr)
+
+
+def test_a_patient_whom_the_ehr_does_not_read_is_not_told_to_be_another(
+    page: Page, watch: Watch, service: str, ehr: SmartEhr
+) -> None:
+    ehr.reads_patients = False
+    watch.expect("status of 503")
+    launched(page, watch, service, ehr)
+    assert page.get_by_text(NOT_TOLD).is_visible()
     not_saved(page, ehr)
 
 
@@ -152,9 +168,16 @@ def test_what_the_ehr_does_not_take_is_not_lost(page: Page, watch: Watch, servic
     page.get_by_role("button", name="Save to the EHR").click()
     page.get_by_text("The EHR did not take the answers.").wait_for()
     assert question(page, "I.C.2").get_by_label("Yes").is_checked()
+    accessible(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    kept = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert (kept["subject"], "id" in kept) == ({"reference": f"Patient/{PATIENT}"}, False)
     ehr.takes_answers = True
     page.get_by_role("button", name="Save to the EHR").click()
     page.get_by_text("Saved in the EHR").wait_for()
+    assert json.loads(page.locator("#response").inner_text())["id"] == "saved-1"
+    assert not page.get_by_role("button", name="Save to the EHR").is_visible()
 
 
 def test_a_launch_that_says_nothing_of_the_questions_is_explained(

@@ -15,7 +15,7 @@ from cds_service.security.clients import load_clients
 from cds_service.settings import Settings
 from cds_service.web.authentication import Caller
 from tests.calling import SERVICE
-from tests.cds_service.ehr import Ehr
+from tests.cds_service.ehr import Ehr, status
 from tests.cds_service.security.signing import jwks
 from tests.serving import ROOT
 from tests.waiting import unhurried
@@ -151,8 +151,15 @@ class TestWithClients:
         ehr.has("Patient/other", {"resourceType": "Patient", "id": "other"})
         assert browser.post(CHART, json=self.proof(ehr, made, patient="other")).status_code == 404
 
-    def test_a_patient_that_cannot_be_read_is_not_told(self, browser: FlaskClient, ehr: Ehr, made: str) -> None:
-        assert browser.post(CHART, json=self.proof(ehr, made)).status_code == 404
+    @pytest.mark.parametrize("code", [401, 404, 500])
+    def test_a_patient_that_cannot_be_read_is_no_other_patient_and_not_told(
+        self, browser: FlaskClient, ehr: Ehr, made: str, code: int
+    ) -> None:
+        ehr.does(f"Patient/{PATIENT}", status(code))
+        answer = browser.post(CHART, json=self.proof(ehr, made))
+        assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+        assert "could not be read at the EHR" in answer.get_json()["issue"][0]["diagnostics"]
+        assert "criteria" not in answer.text
 
     def test_another_patient_than_was_asked_for_is_no_proof(self, browser: FlaskClient, ehr: Ehr, made: str) -> None:
         ehr.has(f"Patient/{PATIENT}", {"resourceType": "Patient", "id": "other"})

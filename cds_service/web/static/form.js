@@ -5,9 +5,15 @@ const { canonical, chart, decision } = form.dataset;
 const byId = (id) => document.getElementById(id);
 const questions = [...form.querySelectorAll("fieldset[data-link]")];
 const mode = byId("mode");
-const NOT_PROVEN =
-  "It could not be checked whether these questions are about the patient for whom this form was opened; nothing will be " +
-  "saved. Please open the form again by the link on the card.";
+const NOT_PROVEN = {
+  404: "These questions are not about the patient for whom this form was opened; nothing will be saved.",
+  503:
+    "It cannot be told just now whether these questions are about the patient for whom this form was opened; nothing " +
+    "will be saved. Please wait a moment, then open the form again by the link on the card.",
+  other:
+    "It could not be checked whether these questions are about the patient for whom this form was opened; nothing will " +
+    "be saved. Please open the form again by the link on the card.",
+};
 let ehr = null; // the session that answers are saved in, once it may save them
 let patient = null;
 
@@ -74,11 +80,8 @@ async function showChart(session) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ decision, ...proof }),
   });
-  if (session && answer.status === 404) {
-    throw new NotArmed("These questions are not about the patient for whom this form was opened; nothing will be saved.");
-  }
   if (!answer.ok) {
-    throw new Error(`the chart was answered with ${answer.status}`);
+    throw Object.assign(new Error(`the chart was answered with ${answer.status}`), { status: answer.status });
   }
   const held = await answer.json();
   patient = held.patient ?? null;
@@ -182,11 +185,15 @@ async function finish(event) {
   }
   const made = response();
   byId("save").disabled = true;
+  byId("done").hidden = true;
   try {
     const text = ehr ? await saved(made) : "This is the response, ready for the EHR. Nothing was sent anywhere.";
     show(made, text);
   } catch {
-    showProblems([[null, "The EHR did not take the answers. They are still here; please try again."]]);
+    offer(made, "This is the response as the EHR did not take it. It is saved nowhere.");
+    byId("change").hidden = true;
+    const next = "They are still here: please try again, or copy or download them below.";
+    showProblems([[null, `The EHR did not take the answers. ${next}`]]);
   } finally {
     byId("save").disabled = false;
   }
@@ -198,16 +205,20 @@ async function saved(made) {
   return `Saved in the EHR as QuestionnaireResponse/${id}. Sign the order again to have it judged with your answers.`;
 }
 
-function show(made, text) {
+function offer(made, text) {
   const json = JSON.stringify(made, null, 2);
   byId("told").textContent = text;
   byId("response").textContent = json;
   URL.revokeObjectURL(byId("download").href);
   byId("download").href = URL.createObjectURL(new Blob([json], { type: "application/fhir+json" }));
   byId("copied").textContent = "";
+  byId("done").hidden = false;
+}
+
+function show(made, text) {
+  offer(made, text);
   byId("change").hidden = Boolean(made.id);
   form.hidden = true;
-  byId("done").hidden = false;
   byId("done").focus();
 }
 
@@ -243,7 +254,7 @@ async function shownTo(session) {
   try {
     await showChart(session);
   } catch (problem) {
-    throw problem instanceof NotArmed || !session ? problem : new NotArmed(NOT_PROVEN);
+    throw session ? new NotArmed(NOT_PROVEN[problem.status] ?? NOT_PROVEN.other) : problem;
   }
 }
 
