@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ONE_EVENT = "lantidra-one-hypoglycemia-event-only"
 NEW = "lantidra-new-to-the-plan"
 EVENTS = "repeated-severe-hypoglycemia"
+HBA1C = "hba1c-target-not-reached"
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -163,6 +164,30 @@ def test_follow_ups_are_part_of_their_answer_and_an_answer_can_be_changed(page: 
             }
         }
     ]
+
+
+def prefilled(page: Page, service: str, *evidence: dict[str, str]) -> list[str]:
+    """Open a form whose chart shows this evidence on the HbA1c; return what the number and its day begin with."""
+    told = {"id": "I.C.1", "outcome": "undocumented", "text": "", "reason": "Open.", "question": HBA1C}
+    chart = {"criteria": [told | {"evidence": list(evidence)}]}
+    page.route("**/chart", lambda route: route.fulfill(json=chart))
+    opened(page, service, NEW)
+    target = question(page, "I.C.1")
+    target.get_by_label("Yes").check()
+    fields = [target.get_by_label(label) for label in ("The latest HbA1c", "When was it measured?")]
+    marked = target.get_by_text("from the chart; please check").locator("visible=true").count()
+    values = [field.input_value() for field in fields]
+    assert marked == len([value for value in values if value])
+    return values
+
+
+def test_a_number_and_its_day_are_of_one_record_of_the_chart(page: Page, service: str) -> None:
+    goal = {"reference": "Goal/g", "date": "2026-10-30"}
+    measured = {"reference": "Observation/a", "date": "2026-08-01", "value": "8.4 %"}
+    older = {"reference": "Observation/b", "date": "2026-02-01", "value": "9.1 %"}
+    assert prefilled(page, service, goal, measured, older) == ["8.4", "2026-08-01"]
+    assert prefilled(page, service, goal, measured | {"date": "2026-08"}, older) == ["8.4", ""]
+    assert prefilled(page, service, goal, measured | {"value": "68 mmol/mol"}) == ["", ""]
 
 
 def test_what_the_chart_settles_is_shown_apart(page: Page, service: str) -> None:

@@ -11,8 +11,8 @@ const NOT_PROVEN = {
     "It cannot be told just now whether these questions are about the patient for whom this form was opened; nothing " +
     "will be saved. Please wait a moment, then open the form again by the link on the card.",
   other:
-    "It could not be checked whether these questions are about the patient for whom this form was opened; nothing will " +
-    "be saved. Please open the form again by the link on the card.",
+    "It could not be checked whether these questions are about the patient for whom this form was opened; nothing " +
+    "will be saved. Please open the form again by the link on the card.",
 };
 let ehr = null; // the session that answers are saved in, once it may save them
 let patient = null;
@@ -45,15 +45,17 @@ function told(place, criterion) {
   place.hidden = false;
 }
 
-// Follow-ups begin with the newest record of the chart that has what is asked for.
+// Follow-ups begin with the newest record of the chart that has what is asked for, a number and its day with the same.
 function prefill(question, criterion) {
-  for (const follow of question.querySelectorAll(".follow")) {
-    const input = follow.querySelector("input");
-    const found = criterion.evidence.map((evidence) => asked(input, evidence)).find(Boolean);
-    if (found && !input.value) {
-      input.value = found;
-      follow.querySelector(".from").hidden = false;
-    }
+  const inputs = [...question.querySelectorAll(".follow input")];
+  const leading = inputs.find((input) => input.dataset.unit) ?? inputs[0];
+  const record = leading && criterion.evidence.find((evidence) => asked(leading, evidence));
+  if (!record || inputs.some((input) => input.value)) {
+    return;
+  }
+  for (const input of inputs) {
+    input.value = asked(input, record) ?? "";
+    input.closest(".follow").querySelector(".from").hidden = !input.value;
   }
 }
 
