@@ -77,32 +77,45 @@ def settled(finding: Finding, assumed: bool, found: Answers) -> tuple[Finding, b
     if not (found.counted or found.set_aside):
         return finding, assumed
     is_open = finding.outcome is Outcome.UNDOCUMENTED or assumed
-    newest = max((a.when.last for a in found.counted if a.when), default=None)
-    latest = [a for a in found.counted if a.when and a.when.last == newest]
-    if not latest:
+    last = _last(found.counted)
+    if not last:
         if is_open and found.set_aside:
             finding = finding.saying(" ".join([finding.reason, *found.set_aside]))
         return finding, assumed
+    newest = max(map(_day, last))
+    latest = [a for a in found.counted if a in last or _day(a) >= newest]
     evidence = in_order([*finding.evidence, *(a.evidence for a in latest)])
-    last = _last(latest)
     if len({a.answer for a in last}) > 1:
         reason = f"{finding.reason} Two attestations of one day ({newest}) disagree."
         if not is_open:
             return replace(finding, reason=f"{reason} The chart is followed.", evidence=evidence), False
         return Finding(Outcome.UNDOCUMENTED, reason, evidence, conflict=True), False
     found_last = _by(last[0].answer, newest, replace(finding, evidence=evidence), is_open=is_open)
-    if is_open and any(a.answer is not last[0].answer for a in latest):
-        found_last = replace(found_last, reason=f"{found_last.reason} An earlier answer of that day says otherwise.")
+    others = [a for a in latest if a.answer is not last[0].answer]
+    if is_open and others:
+        of_day = " of that day" if all(_day(a) == newest for a in others) else ""
+        found_last = replace(found_last, reason=f"{found_last.reason} An earlier answer{of_day} says otherwise.")
     return found_last, False
 
 
-def _last(given: Sequence[Attestation]) -> list[Attestation]:
-    """Return the last of the answers of one day: all of them where one does not say at what time it was given."""
-    moments = [a.at for a in given if a.at is not None]
-    return list(given) if len(moments) < len(given) else [a for a in given if a.at == max(moments)]
+def _last(counted: Sequence[Attestation]) -> list[Attestation]:
+    """Return the newest answers: by their moments; by its day where an answer does not say at what time it was given.
+
+    Those without a moment stand beside the last of that day, as nobody knows which of them came first.
+    """
+    latest = max((a.at for a in counted if a.at), default=None)
+    timed = [a for a in counted if a.at and a.at == latest]
+    untimed = [a for a in counted if a.at is None]
+    newest = max(map(_day, [*timed, *untimed]), default=None)
+    last = timed if any(_day(a) == newest for a in timed) else []
+    return [*last, *(a for a in untimed if _day(a) == newest)]
 
 
-def _by(confirmed: bool, newest: date | None, finding: Finding, *, is_open: bool) -> Finding:
+def _day(attestation: Attestation) -> date:
+    return attestation.when.last if attestation.when else date.min
+
+
+def _by(confirmed: bool, newest: date, finding: Finding, *, is_open: bool) -> Finding:
     answer = Outcome.MET if confirmed else Outcome.NOT_MET
     if is_open:
         said = "confirmed" if confirmed else "denied"

@@ -137,3 +137,44 @@ def test_of_two_answers_of_one_day_the_later_one_counts_and_the_earlier_one_is_t
 def test_two_answers_whose_order_cannot_be_told_are_a_conflict(other: Attestation) -> None:
     found, _ = settled(nothing("Nothing."), False, read(at(15, True, "a"), other))
     assert (found.outcome, found.conflict) == (Outcome.UNDOCUMENTED, True)
+
+
+def given_at(text: str, yes: bool, name: str) -> Attestation:
+    """Return an answer as a FHIR instant dates it: the day is the local one as written."""
+    return replace(answered("q", yes, text[:10], name), at=datetime.fromisoformat(text))
+
+
+def test_the_newest_answer_is_the_last_in_time_whatever_its_local_day_is() -> None:
+    before = given_at("2026-10-21T00:30:00+00:00", True, "before")
+    after = given_at("2026-10-20T18:00:00-08:00", False, "after")
+    for given in ((before, after), (after, before)):
+        found, _ = settled(nothing("Nothing."), False, read(*given))
+        assert (found.outcome, found.conflict) == (Outcome.NOT_MET, False)
+        assert found.reason == "Attested on 2026-10-20: denied. An earlier answer says otherwise."
+        assert {e.reference for e in found.evidence} == {"QuestionnaireResponse/before", "QuestionnaireResponse/after"}
+
+
+def test_two_answers_of_one_moment_that_disagree_are_a_conflict_in_whatever_zones_they_are_written() -> None:
+    one = given_at("2026-10-21T02:00:00+00:00", True, "one")
+    other = given_at("2026-10-20T18:00:00-08:00", False, "other")
+    found, _ = settled(nothing("Nothing."), False, read(one, other))
+    assert (found.outcome, found.conflict) == (Outcome.UNDOCUMENTED, True)
+    assert len(found.evidence) == 2
+
+
+@pytest.mark.parametrize(
+    ("day", "yes", "outcome", "conflict"),
+    [
+        ("2026-10-22", False, Outcome.NOT_MET, False),
+        ("2026-10-21", False, Outcome.UNDOCUMENTED, True),
+        ("2026-10-21", True, Outcome.MET, False),
+        ("2026-10-20", False, Outcome.MET, False),
+    ],
+)
+def test_an_answer_without_a_moment_is_ordered_by_its_day(
+    day: str, yes: bool, outcome: Outcome, conflict: bool
+) -> None:
+    slip = given_at("2026-10-21T09:00:00+00:00", not yes, "slip")
+    timed = given_at("2026-10-21T15:00:00+00:00", True, "timed")
+    found, _ = settled(nothing("Nothing."), False, read(slip, timed, answered("q", yes, day, "untimed")))
+    assert (found.outcome, found.conflict) == (outcome, conflict)
