@@ -104,13 +104,18 @@ def _number_of(answer: Mapping[str, Any]) -> str | None:
 
 
 def _author(resource: Resource) -> str | None:
-    """Return who answered as ``Type/id``, or the type alone: of one who is contained too, whose id says nothing."""
-    author = one_object(resource.get("author"))
-    written = text(target(author))
+    """Return who answered, by the author, else by the source, which says whose answers they are."""
+    return _who(resource, "author") or _who(resource, "source")
+
+
+def _who(resource: Resource, field: str) -> str | None:
+    """Return a person as ``Type/id``, or the type alone: of one who is contained too, whose id says nothing."""
+    person = one_object(resource.get(field))
+    written, kind = text(target(person)), (text(person.get("type")) or "").rpartition("/")[2] or None
     if written is None or not written.startswith(("#", "urn:")):
-        return written or text(author.get("type"))
-    contained = resolve(author, resource, {}) or {}
-    return text(contained.get("resourceType")) or text(author.get("type")) or written
+        return written or kind
+    contained = resolve(person, resource, {}) or {}
+    return text(contained.get("resourceType")) or kind or written
 
 
 def _items(resource: Resource) -> Iterator[dict[str, Any]]:

@@ -107,6 +107,26 @@ def test_an_author_who_is_contained_is_told_by_the_type(
 
 
 @pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"source": {"reference": "Patient/p1"}}, "Patient/p1"),
+        ({"source": {"reference": "https://ehr.example/RelatedPerson/r1"}}, "RelatedPerson/r1"),
+        ({"source": {"type": "Patient"}}, "Patient"),
+        ({"source": {"reference": "Practitioner/d1"}}, "Practitioner/d1"),
+        ({"author": {"display": "A name"}, "source": {"reference": "Patient/p1"}}, "Patient/p1"),
+        ({"author": {"reference": "Practitioner/d1"}, "source": {"reference": "Patient/p1"}}, "Practitioner/d1"),
+        ({"author": {"type": "http://hl7.org/fhir/StructureDefinition/Patient"}}, "Patient"),
+        ({"author": {"reference": "#a", "type": "http://hl7.org/fhir/StructureDefinition/Device"}}, "Device"),
+        ({"author": {"display": "A name"}}, None),
+    ],
+)
+def test_without_an_author_the_source_tells_who_answered(fields: dict[str, Any], told: str | None) -> None:
+    answers = attestations.read(response(**fields))
+    assert answers is not None
+    assert answers.attestations[0].author == told
+
+
+@pytest.mark.parametrize(
     ("day", "value", "expected_day", "shown"),
     [
         ({"valueDate": "2026-10-01"}, {"valueQuantity": {"value": 8.4, "unit": "%"}}, "2026-10-01", "yes, 8.4 %"),
