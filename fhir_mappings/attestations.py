@@ -37,18 +37,21 @@ class Answers:
 def read(resource: Resource, questions: Collection[str] | None = None) -> Answers | None:
     """Return the yes and no answers of a completed or amended response, in its order; None when it has none.
 
-    ``questions`` are the linkIds that matter; None takes every one. A question answered both yes and no is left out.
+    ``questions`` are the linkIds that matter; None takes every one. A question answered both yes and no is left out,
+    and so is one whose item a modifier extension may turn around.
     """
     if token(resource.get("status")) not in ("completed", "amended"):
         return None
-    authored = moment(resource.get("authored"))
-    found = tuple(_attestations(resource, authored, questions))
-    if not found:
+    authored, given = moment(resource.get("authored")), _Given.of(resource)
+    found = tuple(_attestations(resource, authored, given, questions))
+    modified = any(_answered(item, questions) is not None for item in given.modified)
+    if not (found or modified):
         return None
-    if is_modified(resource):
-        return Answers(unreadable=Unreadable(reference_to(resource), MODIFIED))
+    left_out = Unreadable(reference_to(resource), MODIFIED)
+    if is_modified(resource) or not found:
+        return Answers(unreadable=left_out)
     checked = evidence(resource, (), UNREAD_DATE if authored.unread else None)
-    return Answers(found, quality=checked.quality)
+    return Answers(found, left_out if modified else None, checked.quality)
 
 
 def until(last: date, given: Iterable[Attestation]) -> Iterator[Attestation]:
@@ -57,42 +60,94 @@ def until(last: date, given: Iterable[Attestation]) -> Iterator[Attestation]:
         yield replace(one, when=None) if one.when is not None and one.when.first > last else one
 
 
+class _Given(NamedTuple):
+    """The items of a response, in order, nested ones after their parent."""
+
+    plain: list[dict[str, Any]]
+    modified: list[dict[str, Any]]
+    """Those that a modifier extension, of their own, of an answer or of what they are nested in, may turn around."""
+
+    @classmethod
+    def of(cls, resource: Resource) -> _Given:
+        """Return the items of a response. A loop: nesting as deep as JSON goes is no matter."""
+        found = cls([], [])
+        waiting = [(item, False) for item in objects(resource.get("item"))][::-1]
+        while waiting:
+            item, within = waiting.pop()
+            answers = objects(item.get("answer"))
+            modified = within or is_modified(item) or any(map(is_modified, answers))
+            (found.modified if modified else found.plain).append(item)
+            nested = [n for holder in (item, *answers) for n in objects(holder.get("item"))]
+            waiting += [(n, modified) for n in nested][::-1]
+        return found
+
+
 class _Details(NamedTuple):
     """What the follow-ups of all questions say, by the question."""
 
     days: dict[str, DateRange]
     values: dict[str, str]
+    unread_days: set[str]
 
 
-def _attestations(resource: Resource, authored: Moment, questions: Collection[str] | None) -> Iterator[Attestation]:
-    given = list(_items(resource))
+def _attestations(
+    resource: Resource, authored: Moment, given: _Given, questions: Collection[str] | None
+) -> Iterator[Attestation]:
     details = _details(given)
     at = instant(resource.get("authored")) if authored.when else None
     author, questionnaire = _author(resource), text(resource.get("questionnaire"), LONGEST_CANONICAL)
-    for item in given:
-        question = text(item.get("linkId"))
-        if question is None or (questions is not None and question not in questions):
+    for item in given.plain:
+        question, yes = text(item.get("linkId")), _answered(item, questions)
+        if question is None or yes is None:
             continue
-        said = {_yes_or_no(answer) for answer in objects(item.get("answer"))} - {None}
-        if len(said) == 1:
-            yes = True in said
-            value = details.values.get(question) if yes else None
-            shown = ", ".join(part for part in ("yes" if yes else "no", value, author and f"by {author}") if part)
-            source = Evidence(reference_to(resource), text(item.get("text")), shown, authored.text)
-            happened = details.days.get(question) if yes else None
-            yield Attestation(question, yes, source, authored.when, at, happened, questionnaire, author)
+        value = details.values.get(question) if yes else None
+        shown = ", ".join(part for part in ("yes" if yes else "no", value, author and f"by {author}") if part)
+        source = Evidence(reference_to(resource), text(item.get("text")), shown, authored.text)
+        happened = details.days.get(question) if yes else None
+        unread_day = yes and question in details.unread_days
+        yield Attestation(
+            question,
+            yes,
+            source,
+            authored.when,
+            at,
+            happened=happened,
+            unread_day=unread_day,
+            questionnaire=questionnaire,
+            author=author,
+        )
 
 
-def _details(given: Collection[dict[str, Any]]) -> _Details:
-    found = _Details({}, {})
-    for item in given:
+def _answered(item: Mapping[str, Any], questions: Collection[str] | None) -> bool | None:
+    """Return the yes or no of an item that answers one of the questions; None for every other item."""
+    question = text(item.get("linkId"))
+    if question is None or (questions is not None and question not in questions):
+        return None
+    said = {_yes_or_no(answer) for answer in objects(item.get("answer"))} - {None}
+    return True in said if len(said) == 1 else None
+
+
+def _details(given: _Given) -> _Details:
+    found = _Details({}, {}, set())
+    for item in given.plain:
         name = text(item.get("linkId")) or ""
-        answer = one_object(item.get("answer"))
-        if name.endswith(OF_DATE) and (day := date_range(answer.get("valueDate", answer.get("valueDateTime")))):
-            found.days[name.removesuffix(OF_DATE)] = day
-        if name.endswith(OF_VALUE) and (value := _number_of(answer)):
+        if name.endswith(OF_DATE):
+            _note_day(name.removesuffix(OF_DATE), item, found)
+        if name.endswith(OF_VALUE) and (value := _number_of(one_object(item.get("answer")))):
             found.values[name.removesuffix(OF_VALUE)] = value
+    names = [text(item.get("linkId")) or "" for item in given.modified]
+    found.unread_days.update(name.removesuffix(OF_DATE) for name in names if name.endswith(OF_DATE))
     return found
+
+
+def _note_day(question: str, item: Mapping[str, Any], found: _Details) -> None:
+    given = [answer for answer in items(item.get("answer")) if answer]
+    days = {date_range(a.get("valueDate", a.get("valueDateTime"))) if isinstance(a, dict) else None for a in given}
+    one = days.pop() if len(days) == 1 else None
+    if one is not None:
+        found.days[question] = one
+    elif given:
+        found.unread_days.add(question)
 
 
 def _number_of(answer: Mapping[str, Any]) -> str | None:
@@ -116,18 +171,6 @@ def _who(resource: Resource, field: str) -> str | None:
         return written or kind
     contained = resolve(person, resource, {}) or {}
     return text(contained.get("resourceType")) or kind or written
-
-
-def _items(resource: Resource) -> Iterator[dict[str, Any]]:
-    """Yield every item in order, nested ones after their parent. A loop: nesting as deep as JSON goes is no matter."""
-    waiting = objects(resource.get("item"))[::-1]
-    while waiting:
-        item = waiting.pop()
-        yield item
-        nested = objects(item.get("item"))
-        for answer in objects(item.get("answer")):
-            nested += objects(answer.get("item"))
-        waiting += nested[::-1]
 
 
 def _yes_or_no(answer: dict[str, Any]) -> bool | None:

@@ -119,6 +119,8 @@ class Attestation:
     """The moment, where time and zone are stated: it puts answers of one day in order."""
     happened: DateRange | None = None
     """The day that a follow-up gives for what is answered."""
+    unread_day: bool = False
+    """Whether that follow-up has an answer of which no day could be read."""
     questionnaire: str | None = None
     """The canonical URL of what was answered, as the response states it."""
     author: str | None = None

@@ -63,6 +63,8 @@ def _because(
     if since is not None and when.first < since:
         return f"it was given before the label of {since}"
     asked, happened = question.date, attestation.happened
+    if asked is not None and attestation.unread_day:
+        return "the day that it gives cannot be read"
     if asked is not None and happened is not None and not happened.within(_start(asked.within_months, as_of), as_of):
         return f"it gives {day_in_words(happened)} as the day, which is not within the time that counts"
     return None

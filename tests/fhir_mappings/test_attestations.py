@@ -146,6 +146,60 @@ def test_follow_ups_give_the_day_and_the_number(
     assert found.evidence.value == shown
 
 
+@pytest.mark.parametrize(
+    "day",
+    [
+        {"valueDate": "01/02/2025"},
+        {"valueDate": "2025-13-01"},
+        {"valueInstant": "2025-01-02T08:00:00Z"},
+        {"valueString": "2025-01-02"},
+        {"valueDate": 20250102},
+        "2025-01-02",
+        {"valueDate": "2025-01-02", "modifierExtension": [{"url": "https://x.example/e", "valueBoolean": True}]},
+    ],
+)
+def test_a_day_that_cannot_be_read_is_marked(day: Any) -> None:
+    asked = item("q", {"valueBoolean": True, "item": [item("q.date", day)]})
+    answers = attestations.read(response(item=[asked]))
+    assert answers is not None
+    assert (answers.attestations[0].happened, answers.attestations[0].unread_day) == (None, True)
+
+
+def test_two_days_in_one_follow_up_are_no_day() -> None:
+    asked = item("q", {"valueBoolean": True})
+    days = item("q.date", {"valueDate": "2026-10-01"}, {"valueDate": "2026-10-02"})
+    answers = attestations.read(response(item=[asked, days]))
+    assert answers is not None
+    assert (answers.attestations[0].happened, answers.attestations[0].unread_day) == (None, True)
+
+
+@pytest.mark.parametrize("empty", [item("q.date"), item("q.date", {}), {"linkId": "q.date", "answer": None}])
+def test_a_follow_up_without_an_answer_gives_no_day(empty: dict[str, Any]) -> None:
+    answers = attestations.read(response(item=[item("q", {"valueBoolean": True}), empty]))
+    assert answers is not None
+    assert (answers.attestations[0].happened, answers.attestations[0].unread_day) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "modified",
+    [
+        item("q", {"valueBoolean": True}, modifierExtension=MODIFIER),
+        item("q", {"valueBoolean": False, "modifierExtension": MODIFIER}),
+        {"linkId": "group", "modifierExtension": MODIFIER, "item": [item("q", {"valueBoolean": True})]},
+        item("group", {"modifierExtension": MODIFIER, "item": [item("q", {"valueBoolean": True})]}),
+    ],
+)
+def test_an_item_that_a_modifier_extension_may_turn_around_is_no_answer_and_named(modified: dict[str, Any]) -> None:
+    named = Unreadable("QuestionnaireResponse/q1", MODIFIED)
+    assert attestations.read(response(item=[modified])) == Answers(unreadable=named)
+    beside = attestations.read(response(item=[modified, item("other", {"valueBoolean": True})]))
+    assert beside is not None
+    assert ([a.question for a in beside.attestations], beside.unreadable) == (["other"], named)
+    elsewhere = attestations.read(response(item=[modified, item("other", {"valueBoolean": True})]), {"other"})
+    assert elsewhere is not None
+    assert elsewhere.unreadable is None
+
+
 def test_follow_ups_of_a_no_are_left_out() -> None:
     asked = item("q", {"valueBoolean": False, "item": [item("q.date", {"valueDate": "2026-10-01"})]})
     answers = attestations.read(response(item=[asked]))

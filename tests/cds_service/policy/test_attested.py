@@ -71,6 +71,13 @@ def test_a_yes_about_another_day_is_set_aside(happened: str) -> None:
     assert why_not(happened=when(happened)).endswith("as the day, which is not within the time that counts.")
 
 
+def test_a_yes_whose_day_cannot_be_read_is_set_aside_where_the_day_is_asked_for() -> None:
+    assert why_not(unread_day=True) == ("An answer of 2026-10-20 does not count: the day that it gives cannot be read.")
+    unasked = policy(criterion("A", question="q"), questions={"q": Question("q", "Is it?")})
+    given = replace(answered("q", True), unread_day=True)
+    assert answers("q", unasked, chart(answers=[given]), None).counted
+
+
 @pytest.mark.parametrize(
     ("author", "expected"),
     [
