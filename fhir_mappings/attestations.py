@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -23,6 +24,10 @@ OF_DATE = ".date"
 """What the linkId of the follow-up has after its question's, which asks for the day of what was answered."""
 OF_VALUE = ".value"
 """The same of the follow-up that asks for a number."""
+CONTEXT = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/qr-context"
+"""Names order, coverage and encounter of a response (Da Vinci DTR): R4's ``basedOn`` takes no order of a drug."""
+_ORDERS = {"DeviceRequest", "MedicationRequest", "NutritionOrder", "ServiceRequest"}
+_TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.\-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ def _attestations(
     details = _details(given)
     at = instant(resource.get("authored")) if authored.when else None
     author, questionnaire = _author(resource), text(resource.get("questionnaire"), LONGEST_CANONICAL)
+    orders = tuple(dict.fromkeys(_orders(resource)))
     for item in given.plain:
         question, yes = text(item.get("linkId")), _answered(item, questions)
         if question is None or yes is None:
@@ -115,6 +121,7 @@ def _attestations(
             unread_day=unread_day,
             questionnaire=questionnaire,
             author=author,
+            orders=orders,
         )
 
 
@@ -158,6 +165,17 @@ def _number_of(answer: Mapping[str, Any]) -> str | None:
     return None if plain is None else f"{plain:f}"
 
 
+def _orders(resource: Resource) -> Iterator[str | None]:
+    """Yield the orders for which a response was made; None for what may be one and cannot be told from others."""
+    context = [e.get("valueReference") for e in objects(resource.get("extension")) if e.get("url") == CONTEXT]
+    for pointer in [*items(resource.get("basedOn")), *context]:
+        named = _TYPE_AND_ID.fullmatch(target(pointer) or "")
+        contained = resolve(pointer, resource, {}) or {}
+        kind = named[1] if named else text(contained.get("resourceType")) or _kind(one_object(pointer))
+        if kind is None or kind in _ORDERS:
+            yield named[0] if named else None
+
+
 def _author(resource: Resource) -> str | None:
     """Return who answered, by the author, else by the source, which says whose answers they are."""
     return _who(resource, "author") or _who(resource, "source")
@@ -166,11 +184,16 @@ def _author(resource: Resource) -> str | None:
 def _who(resource: Resource, field: str) -> str | None:
     """Return a person as ``Type/id``, or the type alone: of one who is contained too, whose id says nothing."""
     person = one_object(resource.get(field))
-    written, kind = text(target(person)), (text(person.get("type")) or "").rpartition("/")[2] or None
+    written, kind = text(target(person)), _kind(person)
     if written is None or not written.startswith(("#", "urn:")):
         return written or kind
     contained = resolve(person, resource, {}) or {}
     return text(contained.get("resourceType")) or kind or written
+
+
+def _kind(reference: Mapping[str, Any]) -> str | None:
+    """Return the type that a Reference states: its name, also of one that is written as a URL."""
+    return (text(reference.get("type")) or "").rpartition("/")[2] or None
 
 
 def _yes_or_no(answer: dict[str, Any]) -> bool | None:

@@ -125,6 +125,8 @@ class Attestation:
     """The canonical URL of what was answered, as the response states it."""
     author: str | None = None
     """Who answered: ``Practitioner/p1``, or the type alone."""
+    orders: tuple[str | None, ...] = ()
+    """The orders for which it was answered, as the response names them: ``Type/id``; None for one that is not told."""
 
 
 @dataclass(frozen=True, slots=True)

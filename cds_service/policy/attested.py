@@ -14,7 +14,7 @@ from cds_service.policy.windows import EVER, day_in_words, months_before
 from fhir_mappings.facts import Attestation, DateRange, Facts
 
 NO_CLINICIANS = frozenset({"Device", "Patient", "RelatedPerson"})
-"""Types of author whose answers settle nothing; a response that names no author is taken as a clinician's."""
+"""Types of author whose answers settle nothing; a response that names nobody is taken as a clinician's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def answers(name: str, document: PolicyDocument, facts: Facts, since: date | Non
     for attestation in facts.attestations:
         if attestation.question != name or not is_of(attestation.questionnaire, document, facts.order.therapy):
             continue
-        why_not = _why_not(attestation, question, facts.as_of, since)
+        why_not = _why_not(attestation, question, facts, since)
         if why_not is None:
             counted.append(attestation)
         else:
@@ -45,12 +45,21 @@ def answers(name: str, document: PolicyDocument, facts: Facts, since: date | Non
     return Answers(tuple(counted), tuple(dict.fromkeys(set_aside)))
 
 
-def _why_not(attestation: Attestation, question: Question, as_of: date, since: date | None) -> str | None:
+def _why_not(attestation: Attestation, question: Question, facts: Facts, since: date | None) -> str | None:
     if attestation.when is None:
         stated = attestation.evidence.date
         return f"An answer {f'of {stated}, a day to come,' if stated else 'without a date'} does not count."
-    because = _because(attestation, attestation.when, question, as_of, since)
+    because = _of_another_order(attestation, question, facts.order.reference) or _because(
+        attestation, attestation.when, question, facts.as_of, since
+    )
     return because and f"An answer of {day_in_words(attestation.when)} does not count: {because}."
+
+
+def _of_another_order(attestation: Attestation, question: Question, reference: str) -> str | None:
+    if question.about != "order" or not attestation.orders or reference in attestation.orders:
+        return None
+    named = next((order for order in attestation.orders if order), None)
+    return f"it was given for another order, {named}" if named else "for which order it was given cannot be told"
 
 
 def _because(

@@ -200,6 +200,7 @@ def _question(question: Question) -> Told:
         "day asked for": day.text if day else _NOTHING,
         "how old that day may be": f"{day.within_months} months" if day and day.within_months else _NOTHING,
         "number asked for": f"{value.text} ({value.unit})" if value else _NOTHING,
+        "what it is about": "this order" if question.about == "order" else _NOTHING,
     }
 
 

@@ -63,6 +63,11 @@ class Assumption:
     numbers: frozenset[Decimal] = frozenset()
 
 
+About = Literal["order", "patient"]
+"""What a question asks about; no answer about the order itself counts that was given for another order."""
+ABOUT: tuple[About, ...] = get_args(About)
+
+
 @dataclass(frozen=True, slots=True)
 class AskedDate:
     """The day that is asked for after a yes."""
@@ -91,6 +96,7 @@ class Question:
     """How old an answer may be on the service date."""
     date: AskedDate | None = None
     value: AskedValue | None = None
+    about: About = "patient"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from typing import Any, cast
 
 from cds_service.policy.build import RULE_KEYS, Known, assumption, elements_of, rule, therapies_of
 from cds_service.policy.document import (
+    ABOUT,
     LINES,
     NEEDED,
     SECTIONS,
+    About,
     AskedDate,
     AskedValue,
     Conflict,
@@ -181,13 +183,14 @@ def _criterion(key: str, node: Node, known: Known) -> Criterion:
 
 
 def _question(key: str, node: Node) -> Question:
-    found = node.fields(("text",), ("within_months", "date", "value"))
+    found = node.fields(("text",), ("within_months", "date", "value", "about"))
     return Question(
         key,
         found["text"].text(),
         _months(found),
         _asked_date(found["date"]) if "date" in found else None,
         _asked_value(found["value"]) if "value" in found else None,
+        cast("About", found["about"].one_of(ABOUT, "thing to ask about")) if "about" in found else "patient",
     )
 
 

@@ -99,8 +99,9 @@ def ways(
         months = question.within_months
         age = f" (not older than {months} month{'s' if months != 1 else ''})" if months else ""
         chart = "" if _only_asked(criterion.met_when) else " and the chart does not decide it"
-        found[Outcome.MET].append(f"A clinician answered the question with yes{age}{chart}.")
-        found[Outcome.NOT_MET].append(f"A clinician answered the question with no{age}{chart}.")
+        asked = "the question for this order" if question.about == "order" else "the question"
+        found[Outcome.MET].append(f"A clinician answered {asked} with yes{age}{chart}.")
+        found[Outcome.NOT_MET].append(f"A clinician answered {asked} with no{age}{chart}.")
     return {outcome: tuple(sentences) for outcome, sentences in found.items()}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from cds_service.policy.checks import VOCABULARY, Check
-from cds_service.policy.document import LINES, NEEDED, SECTIONS
+from cds_service.policy.document import ABOUT, LINES, NEEDED, SECTIONS
 from fhir_mappings.facts import Records
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -104,7 +104,8 @@ def _criterion() -> dict[str, Any]:
 def _question() -> dict[str, Any]:
     date = {"anyOf": [_TEXT, _object({"text": _TEXT, "within_months": _MONTHS}, ["text"])]}
     value = _object({"text": _TEXT, "unit": _TEXT}, ["text", "unit"])
-    return _object({"text": _TEXT, "within_months": _MONTHS, "date": date, "value": value}, ["text"])
+    about = {"enum": list(ABOUT)}
+    return _object({"text": _TEXT, "within_months": _MONTHS, "date": date, "value": value, "about": about}, ["text"])
 
 
 def _one_or_more(one: dict[str, Any]) -> dict[str, Any]:

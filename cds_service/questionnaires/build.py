@@ -207,8 +207,11 @@ def _item(each: Asked, found: Edition, base_url: str) -> dict[str, Any]:
 
 def _help(question: Question, criteria: Sequence[Criterion], found: Edition) -> dict[str, Any]:
     lines = [f"{criterion.id}: {_words(criterion, found)}" for criterion in criteria]
-    if question.within_months is not None:
-        lines.append(f"An answer counts for {question.within_months} {_plural('month', question.within_months)}.")
+    months = question.within_months
+    counts = [f"for {months} {_plural('month', months)}"] if months is not None else []
+    counts += ["for this order only"] if question.about == "order" else []
+    if counts:
+        lines.append(f"An answer counts {', '.join(counts)}.")
     return {
         "extension": [_control("help", "Help-Button")],
         "linkId": f"{question.id}.help",

@@ -123,7 +123,7 @@ def _text(asked: object, name: str) -> str:
 
 def _chart(held: Shown, found: Held) -> dict[str, Any]:
     """Return what the card said of each criterion, for the questions asked and for those that need no answer."""
-    criteria = assessment_of(held.card)["criteria"]
+    assessment = assessment_of(held.card)
     asked = {item["linkId"] for item in found.resource("")["item"]}
     told = [
         {
@@ -134,9 +134,9 @@ def _chart(held: Shown, found: Held) -> dict[str, Any]:
             "evidence": criterion.get("evidence", [])[:_MOST_EVIDENCE],
             **({"question": criterion["question"]} if criterion.get("question") in asked else {}),
         }
-        for criterion in criteria
+        for criterion in assessment["criteria"]
     ]
-    return {"criteria": told, **({"patient": held.patient} if held.patient else {})}
+    return {"order": assessment["order"], "criteria": told, **({"patient": held.patient} if held.patient else {})}
 
 
 def _content_security_policy(origins: Sequence[str]) -> Mapping[str, str]:

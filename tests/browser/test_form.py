@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from cds_service.bundle_request import request_from
+from fhir_mappings.attestations import CONTEXT
 from tests.browser.accessibility import accessible
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.calling import SERVICE
@@ -85,6 +86,8 @@ def test_the_answers_given_on_the_page_settle_the_gap(page: Page, service: str) 
     assert "QuestionnaireResponse/from-the-form" in [e["reference"] for e in criterion["evidence"]]
     assert response["author"] == {"type": "Practitioner", "display": "Dr. Sample"}
     assert response["subject"]["reference"].startswith("Patient/")
+    order = {"reference": "MedicationRequest/lantidra-order"}
+    assert response["extension"] == [{"url": CONTEXT, "valueReference": order}]
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])

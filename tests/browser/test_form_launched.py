@@ -92,6 +92,7 @@ def test_answers_given_in_the_launched_form_are_saved_in_the_ehr(
     [saved] = ehr.saved
     assert saved["subject"] == {"reference": f"Patient/{PATIENT}"}
     assert saved["status"] == "completed"
+    assert saved["extension"][0]["valueReference"] == {"reference": "MedicationRequest/lantidra-order"}
     assert saved["questionnaire"].startswith(f"{service}/fhir/Questionnaire/CP.MP.250-donislecel|")
     assert [item["linkId"] for item in saved["item"]] == ["repeated-severe-hypoglycemia"]
     assert not any(PATIENT in path for path in ehr.paths if not path.startswith("/fhir/Patient/"))

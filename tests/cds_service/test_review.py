@@ -16,6 +16,7 @@ from cds_service.errors import NothingToGoOn, SettingsError, WrongPatient
 from cds_service.routing import NO_PAYER, PAYER_UNKNOWN
 from cds_service.settings import Settings
 from cds_service.triage import triage
+from fhir_mappings.attestations import CONTEXT
 from tests.cds_service.examples import failure, without_tasks
 
 SAMPLES = Path(__file__).parents[2] / "sample_bundles"
@@ -402,6 +403,34 @@ def test_an_answer_of_a_day_to_come_settles_nothing(authored: str, outcome: str,
     [criterion] = [c for c in assessment(card)["criteria"] if c["id"] == "I.C.2"]
     assert criterion["outcome"] == outcome
     assert ("a day to come" in criterion["reason"]) == (outcome == "undocumented")
+
+
+@pytest.mark.parametrize(
+    ("order", "outcome"),
+    [
+        (None, "met"),
+        ("MedicationRequest/casgevy-order", "met"),
+        ("https://ehr.example/fhir/MedicationRequest/casgevy-order/_history/3", "met"),
+        ("MedicationRequest/another", "undocumented"),
+    ],
+)
+def test_an_answer_about_the_order_settles_no_other_order(
+    order: str | None, outcome: str, services: review.Services
+) -> None:
+    body = sample("casgevy-facility-not-listed")
+    given = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "centre",
+        "status": "completed",
+        "subject": {"reference": f"Patient/{body['context']['patientId']}"},
+        "authored": "2026-10-01T09:00:00Z",
+        "item": [{"linkId": "qualified-treatment-centre", "answer": [{"valueBoolean": True}]}],
+    } | ({"extension": [{"url": CONTEXT, "valueReference": {"reference": order}}]} if order else {})
+    body["prefetch"]["questionnaireResponses"] = {"resourceType": "Bundle", "entry": [{"resource": given}]}
+    [card] = cards(body, services)
+    [criterion] = [c for c in assessment(card)["criteria"] if c["id"] == "I.C"]
+    assert criterion["outcome"] == outcome
+    assert ("given for another order, MedicationRequest/another" in criterion["reason"]) == (outcome != "met")
 
 
 def test_no_task_is_offered_while_an_order_is_being_selected(services: review.Services) -> None:

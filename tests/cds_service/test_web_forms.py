@@ -58,6 +58,7 @@ def test_what_the_chart_says_is_told_by_the_decision(client: FlaskClient, decisi
     held = answer.get_json()
     assert answer.headers["Cache-Control"] == "no-store"
     assert held["patient"] == f"Patient/{PATIENT}"
+    assert held["order"] == "MedicationRequest/lantidra-order"
     [asked] = [c for c in held["criteria"] if "question" in c]
     assert (asked["id"], asked["outcome"], bool(asked["evidence"])) == ("I.C.2", "undocumented", True)
     assert {c["id"] for c in held["criteria"]} > {"I.A", "I.F"}

@@ -126,6 +126,38 @@ def test_without_an_author_the_source_tells_who_answered(fields: dict[str, Any],
     assert answers.attestations[0].author == told
 
 
+def context(**reference: Any) -> dict[str, Any]:
+    return {"extension": [{"url": attestations.CONTEXT, "valueReference": reference}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "orders"),
+    [
+        ({}, ()),
+        ({"basedOn": [{"reference": "ServiceRequest/s1"}]}, ("ServiceRequest/s1",)),
+        ({"basedOn": [{"reference": "https://ehr.example/fhir/ServiceRequest/s1"}]}, ("ServiceRequest/s1",)),
+        ({"basedOn": [{"reference": "ServiceRequest/s1/_history/2"}]}, ("ServiceRequest/s1",)),
+        ({"basedOn": {"reference": "MedicationRequest/m1"}}, ("MedicationRequest/m1",)),
+        (context(reference="MedicationRequest/m1"), ("MedicationRequest/m1",)),
+        ({"basedOn": [{"reference": "ServiceRequest/s1"}], **context(reference="ServiceRequest/s1")},
+         ("ServiceRequest/s1",)),
+        ({"basedOn": [{"reference": "CarePlan/c1"}, {"identifier": {"value": "1"}, "type": "CarePlan"}]}, ()),
+        (context(reference="Coverage/c1"), ()),
+        ({"basedOn": [{"reference": "#c"}], "contained": [{"resourceType": "CarePlan", "id": "c"}]}, ()),
+        ({"basedOn": [{"reference": "#s"}], "contained": [{"resourceType": "ServiceRequest", "id": "s"}]}, (None,)),
+        ({"basedOn": [{"reference": "urn:uuid:3f2c1d74-6c1b-4a58-9d4e-0d9c5a3f7b10"}]}, (None,)),
+        ({"basedOn": [{"identifier": {"value": "1"}}]}, (None,)),
+        ({"basedOn": [{"reference": "ServiceRequest/a [b](javascript:c)"}]}, (None,)),
+        ({"basedOn": [5]}, (None,)),
+        ({"extension": [{"url": "https://x.example/e", "valueReference": {"reference": "ServiceRequest/s1"}}]}, ()),
+    ],
+)  # fmt: skip
+def test_the_orders_for_which_it_was_answered_are_told(fields: dict[str, Any], orders: tuple[str | None, ...]) -> None:
+    answers = attestations.read(response(**fields))
+    assert answers is not None
+    assert answers.attestations[0].orders == orders
+
+
 @pytest.mark.parametrize(
     ("day", "value", "expected_day", "shown"),
     [

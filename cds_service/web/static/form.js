@@ -16,6 +16,10 @@ const NOT_PROVEN = {
 };
 let ehr = null; // the session that answers are saved in, once it may save them
 let patient = null;
+let order = null; // for which the answers are given
+
+// of Da Vinci DTR, since basedOn takes no order of a drug, and servers that look up what it names do not have a draft
+const CONTEXT = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/qr-context";
 
 const element = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
 
@@ -87,6 +91,7 @@ async function showChart(session) {
   }
   const held = await answer.json();
   patient = held.patient ?? null;
+  order = /^[A-Z][A-Za-z]+\/[A-Za-z0-9.-]{1,64}$/.test(held.order) ? held.order : null;
   for (const criterion of held.criteria) {
     const question = questions.find((one) => one.dataset.link === criterion.question);
     if (question) {
@@ -137,6 +142,7 @@ function response() {
   const about = patient ?? (byId("patient").value.trim() && `Patient/${byId("patient").value.trim()}`);
   return {
     resourceType: "QuestionnaireResponse",
+    ...(order && { extension: [{ url: CONTEXT, valueReference: { reference: order } }] }),
     questionnaire: canonical,
     status: "completed",
     ...(about && { subject: { reference: about } }),

@@ -95,6 +95,38 @@ def test_only_a_clinicians_answer_counts(author: str | None, expected: bool) -> 
     assert counts(author=author) == expected
 
 
+ABOUT_ORDER = policy(criterion("A", question="q"), questions={"q": replace(QUESTION, about="order")})
+THIS = "MedicationRequest/order"
+"""The order of the charts."""
+
+
+def given_for(*orders: str | None) -> Attestation:
+    return replace(answered("q", True), orders=orders)
+
+
+@pytest.mark.parametrize("orders", [(), (THIS,), ("ServiceRequest/other", THIS), (None, THIS)])
+def test_an_answer_given_for_this_order_or_for_none_counts(orders: tuple[str | None, ...]) -> None:
+    assert answers("q", ABOUT_ORDER, chart(answers=[given_for(*orders)]), None).counted
+
+
+@pytest.mark.parametrize(
+    ("orders", "because"),
+    [
+        (("ServiceRequest/other",), "it was given for another order, ServiceRequest/other"),
+        ((None, "ServiceRequest/other"), "it was given for another order, ServiceRequest/other"),
+        ((None,), "for which order it was given cannot be told"),
+    ],
+)
+def test_an_answer_about_another_order_is_set_aside(orders: tuple[str | None, ...], because: str) -> None:
+    found = answers("q", ABOUT_ORDER, chart(answers=[given_for(*orders)]), None)
+    assert found == Answers((), (f"An answer of 2026-10-20 does not count: {because}.",))
+
+
+def test_an_answer_about_the_patient_holds_for_every_order() -> None:
+    assert read(given_for("ServiceRequest/other")).counted
+    assert read(given_for(None)).counted
+
+
 def test_answers_to_another_questionnaire_are_no_answers() -> None:
     other = replace(answered("q", True), questionnaire="https://x.example/fhir/Questionnaire/P2-donislecel")
     assert read(other) == Answers()

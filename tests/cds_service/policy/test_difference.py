@@ -184,6 +184,15 @@ def test_a_section_that_comes_or_goes_is_told_whole() -> None:
             ),
         ),
         (
+            {"questions": {"q": Question("q", "Is it?", about="order")}},
+            Part(
+                "Questions",
+                "q",
+                "added",
+                (Change("text", "", "Is it?"), Change("what it is about", "", "this order")),
+            ),
+        ),
+        (
             {"questions": {"q": Question("q", "Is it?")}},
             Part("Questions", "q", "added", (Change("text", "", "Is it?"),)),
         ),

@@ -145,6 +145,14 @@ class TestWhatIsRead:
         assert found.criteria["A"].silence == ("conditions",)
         assert found.criteria["A"].records == {"conditions"}
 
+    def test_a_question_is_about_the_patient_unless_it_says_about_the_order(self) -> None:
+        text = changed(MET_WHEN, f"{MET_WHEN}\n    question: q")
+        assert load(text + "questions: {q: {text: Is it}}\n").questions["q"].about == "patient"
+        assert load(text + "questions: {q: {text: Is it, about: order}}\n").questions["q"].about == "order"
+        assert "`orders` is not a known thing to ask about" in error(
+            text + "questions: {q: {text: Is it, about: orders}}"
+        )
+
     def test_a_question_may_ask_for_a_day_and_a_number_after_a_yes(self) -> None:
         text = changed(MET_WHEN, f"{MET_WHEN}\n    question: q")
         more = 'date: {text: When, within_months: 3}, value: {text: How much, unit: "%"}'

@@ -224,6 +224,11 @@ class TestWays:
         assert found[Outcome.MET] == ("A clinician answered the question with yes.",)
         assert found[Outcome.UNDOCUMENTED] == ("Nobody has stated it; the chart is cited and decides nothing.",)
 
+    def test_an_answer_about_the_order_is_for_this_order(self) -> None:
+        found = ways(criterion(met_when=Attested()), Question("q", "Is it so?", about="order"))
+
+        assert found[Outcome.MET] == ("A clinician answered the question for this order with yes.",)
+
     def test_a_criterion_that_points_to_the_label_says_so(self) -> None:
         found = ways(criterion(from_label="indication"), None)
 

@@ -41,6 +41,34 @@ def test_a_card_holds_the_letters_of_the_contract_in_the_order_of_the_policy(pol
     assert [c.id for c in found] == LETTERS[policy, therapy].split()
 
 
+def test_the_questions_about_the_order_itself_are_told_from_those_about_the_patient() -> None:
+    about_order = {d.id: [q.id for q in d.questions.values() if q.about == "order"] for d in DOCUMENTS}
+    assert about_order == {
+        "CP.MP.101": [
+            "follows-allogeneic-transplant",
+            "relapse-purpose",
+            "mixed-chimerism-with-relapse-concern",
+            "not-manipulated",
+        ],
+        "CP.MP.250": ["concomitant-immunosuppression", "infusion-count"],
+        "MA-IMMUNO": [],
+        "THP-ISLET": [
+            "concomitant-immunosuppression",
+            "infusion-count",
+            "repeat-infusion-allowed",
+            "total-pancreatectomy",
+            "clinical-reason",
+        ],
+        "WNC.CP.299": [
+            "labelled-dosage",
+            "marketed-form",
+            "qualified-treatment-centre",
+            "no-earlier-therapy",
+            "transport-purpose",
+        ],
+    }
+
+
 def test_first_days_are_those_of_the_contract() -> None:
     assert {d.id: str(d.effective_from) for d in DOCUMENTS} == {
         "CP.MP.101": "2023-02-01",

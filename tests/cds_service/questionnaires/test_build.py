@@ -35,7 +35,7 @@ LATER = LABEL.partition("versions:\n")[2].replace("2025-01-01", "2026-03-01").re
 def document(**more: Any) -> PolicyDocument:
     questions = {
         "sure": Question("sure", "Is it sure?", within_months=6, date=AskedDate("When?", 3)),
-        "high": Question("high", "Is it high?", value=AskedValue("How high?", "%")),
+        "high": Question("high", "Is it high?", value=AskedValue("How high?", "%"), about="order"),
     }
     criteria = (criterion("A", question="sure"), criterion("B", question="high"), criterion("C"))
     return policy(*criteria, questions=questions, **more)
@@ -93,6 +93,7 @@ def test_questions_are_coded_in_the_policys_order_with_their_letters() -> None:
     assert first["type"] == "choice"
     assert [o["valueCoding"]["code"] for o in first["answerOption"]] == ["Y", "N", "UNK"]
     assert first["item"][0]["text"] == "A: Text of A. An answer counts for 6 months."
+    assert second["item"][0]["text"] == "B: Text of B. An answer counts for this order only."
 
 
 def test_a_follow_up_is_asked_after_a_yes_only() -> None:
