@@ -55,7 +55,7 @@ def test_the_questions_about_the_order_itself_are_told_from_those_about_the_pati
         "THP-ISLET": [
             "concomitant-immunosuppression",
             "infusion-count",
-            "repeat-infusion-allowed",
+            "first-infusion-or-repeat-in-time",
             "total-pancreatectomy",
             "clinical-reason",
         ],
