@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
 SERVICE = "/cds-services/coverage-criteria"
+SETTLED = 500
+"""Milliseconds in which what came too late would be shown."""
 HEBREW = "\u05d4\u05d9\u05e4\u05d5\u05d2\u05dc\u05d9\u05e7\u05de\u05d9\u05d4 \u05d7\u05de\u05d5\u05e8\u05d4"
 
 
@@ -110,6 +112,40 @@ def test_nothing_to_go_on_is_told_with_the_request_at_hand(watch: Watch) -> None
     watch.page.get_by_role("tab", name="Response").click()
     expect(watch.page.locator("[role=tabpanel]:visible")).to_contain_text("OperationOutcome")
     watch.expect("status of 412")
+
+
+def test_an_answer_is_never_shown_beside_another_document_than_it_was_given_to(page: Page) -> None:
+    held: list[Route] = []
+    page.route(f"**{SERVICE}", lambda route: route.continue_() if held else held.append(route))
+    bench = Bench(page).open()
+    page.locator(f'#groups a[data-sample="{GAP}"]').click()
+    expect(page.locator("#state")).to_have_text("Fired …")
+
+    page.locator("#samples > summary").click()
+    page.locator('#groups a[data-sample="casgevy-sickle-cell-ready"]').click()
+
+    expect(bench.cards.first).to_contain_text("Casgevy")
+    held[0].continue_()
+    page.wait_for_timeout(SETTLED)
+    expect(bench.content).to_contain_text("casgevy")
+    expect(bench.cards.first).to_contain_text("Casgevy")
+    expect(bench.cards.filter(has_text="Lantidra")).to_have_count(0)
+    expect(page.locator("#state")).to_be_empty()
+
+
+def test_of_two_samples_the_one_picked_last_is_loaded_however_long_the_other_takes(page: Page) -> None:
+    held: list[Route] = []
+    page.route(f"**/{GAP}.json", lambda route: held.append(route))
+    bench = Bench(page).open()
+    page.locator(f'#groups a[data-sample="{GAP}"]').click()
+    page.locator('#groups a[data-sample="casgevy-sickle-cell-ready"]').click()
+    expect(bench.cards.first).to_contain_text("Casgevy")
+
+    held[0].continue_()
+    page.wait_for_timeout(SETTLED)
+
+    expect(page.locator("#chosen")).to_have_text("· casgevy-sickle-cell-ready")
+    expect(bench.cards.first).to_contain_text("Casgevy")
 
 
 def test_no_card_is_explained_order_by_order(page: Page) -> None:

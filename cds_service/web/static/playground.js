@@ -12,7 +12,8 @@ const bench = part("bench");
 const service = `${bench.dataset.base}${bench.dataset.service}`;
 const needsToken = "needsToken" in bench.dataset;
 
-const run = { sample: null, last: null, answered: null, request: null, firing: false };
+const run = { sample: null, last: null, answered: null, request: null, firing: null };
+let loaded = 0; // grows with every document that is asked for and loaded: what comes for an earlier one is not shown
 let editing = null; // the editor, once its module is here
 
 const ready = import("./editor.js").then(({ editor }) => {
@@ -29,7 +30,7 @@ function problemLine(problem) {
 }
 
 function changed(text) {
-  if (!run.firing && run.answered !== null) say(text === run.answered ? "" : "Edited since the last run.");
+  if (run.firing === null && run.answered !== null) say(text === run.answered ? "" : "Edited since the last run.");
 }
 
 function say(text) {
@@ -41,18 +42,23 @@ function say(text) {
 async function pick(name, { remember = true, thenFire = !needsToken } = {}) {
   const link = document.querySelector(`#groups a[data-sample="${CSS.escape(name)}"]`);
   if (!link) return;
+  const mine = ++loaded;
   await ready;
   const response = await fetch(`${bench.dataset.samples}${encodeURIComponent(name)}.json`).catch(() => null);
-  if (!response?.ok) {
-    result(problemPanel({ status: response?.status ?? 0 }));
+  const text = response?.ok ? await response.text().catch(() => null) : null;
+  if (mine !== loaded) return;
+  if (text === null) {
+    result(problemPanel({ status: response?.ok ? 0 : (response?.status ?? 0) }));
+    say("");
     return;
   }
-  load(await response.text(), name);
+  load(text, name);
   if (remember) history.pushState({ sample: name }, "", link.href);
   if (thenFire) await fire();
 }
 
 function load(text, name) {
+  loaded += 1;
   run.sample = name;
   run.last = null;
   run.answered = null;
@@ -68,8 +74,11 @@ function load(text, name) {
 }
 
 async function takeFile(file) {
+  const mine = ++loaded;
   await ready;
-  load(await file.text(), null);
+  const text = await file.text();
+  if (mine !== loaded) return;
+  load(text, null);
   history.replaceState({}, "", location.pathname);
   say(`${file.name} is in the editor. Nothing has been sent.`);
 }
@@ -94,42 +103,49 @@ function filter() {
 // ---- firing
 
 async function prepared() {
+  const mine = loaded;
   const answer = await post(bench.dataset.prepare, editing.text());
   if (answer.status === 200) return JSON.stringify(answer.data, null, 2);
-  result(problemPanel(answer));
+  if (mine === loaded) result(problemPanel(answer));
   return null;
 }
 
 async function fire() {
   await ready;
-  if (run.firing) return;
+  const mine = loaded;
+  if (run.firing === mine) return;
   const text = editing.text();
   if (!text.trim()) {
     say("There is nothing to send yet: pick a sample, or paste a Bundle.");
     return;
   }
-  run.firing = true;
+  run.firing = mine;
   part("fire").setAttribute("aria-busy", "true");
   say("Fired …");
   try {
     const request = await prepared();
-    if (request !== null) await show(request, text);
-    else say("");
+    if (mine !== loaded) return;
+    if (request === null) say("");
+    else if (!(await show(request, text, mine))) return;
     part("samples").open = false; // whoever has fired edits next, and needs the room
     comeToSight(part("answered"));
   } finally {
-    run.firing = false;
-    part("fire").removeAttribute("aria-busy");
+    if (run.firing === mine) {
+      run.firing = null;
+      part("fire").removeAttribute("aria-busy");
+    }
   }
 }
 
-async function show(request, text) {
+/** Show the answer to a request; not, and say so, once another document has been asked for. */
+async function show(request, text, mine) {
   const [answer] = await Promise.all([post(bench.dataset.service, request, token()), prepare()]);
+  if (mine !== loaded) return false;
   run.request = request;
   if (answer.status !== 200) {
     result(problemPanel(answer), request, answer);
     say("");
-    return;
+    return true;
   }
   const trace = traceOf(answer.data);
   const now = new Map(answer.data.cards.map(assessmentOf).filter(Boolean).map((held) => [keyOf(held), held]));
@@ -137,6 +153,7 @@ async function show(request, text) {
   run.last = now;
   run.answered = text;
   say(text === editing.text() ? "" : "Edited since the last run.");
+  return true;
 }
 
 /** Bring the answer to sight where it stands below the editor, as on a phone; beside the editor it is in sight. */
