@@ -19,6 +19,7 @@ CoverageCdsError
 ├── FhirError                   the EHR's FHIR server
 │   └── CouldNotRetrieve        a record could not be had from it
 ├── StoreFailed                 the database, or the process that stores, did not do what it was asked
+│   └── Refused                 what was to be stored does not fit
 ├── UnusableInput               a file or an argument of the command line that cannot be used
 └── SettingsError               a setting that cannot be used
 
@@ -154,6 +155,10 @@ class CouldNotRetrieve(FhirError):  # noqa: N818 - as above
 
 class StoreFailed(CoverageCdsError):  # noqa: N818 - named for what happened
     """Nothing was stored, as far as is known; the message names the class of what was raised."""
+
+
+class Refused(StoreFailed):
+    """Nothing was stored, and the fault is that of what was to be stored: the database has to be well to say so."""
 
 
 class UnusableInput(CoverageCdsError):  # noqa: N818 - named for what was given

@@ -33,7 +33,7 @@ SAMPLE = "sample_bundles/lantidra-one-hypoglycemia-event-only.json"
 WHOLE = "Every record is as it was written."
 SECTIONS = {
     "Of SQLite": 1, "Of PostgreSQL": 1, "To SQLite": 1, "To PostgreSQL": 1, "Of the records": 1, "Retention": 2,
-    "Upgrade": 1,
+    "Upgrade": 1, "What to do when": 1,
 }  # fmt: skip
 """Where commands stand, and how many blocks of them: each is run below."""
 
@@ -179,6 +179,17 @@ def test_a_database_that_was_put_back_is_found_by_the_noted_ends_of_its_chains(t
 
     assert WHOLE in now
     assert now != noted
+
+
+def test_what_was_set_aside_is_stored_once_it_is_given_back(tmp_path: Path) -> None:
+    waiting = left_in_the_journal(Settings.load(data_dir=tmp_path / "var"))
+    (line,) = (tmp_path / "var/journal").iterdir()
+    line.rename(line.with_name("lines.damaged"))
+
+    done(tmp_path, block("What to do when"))
+    stored_by_a_service(tmp_path)
+
+    assert any(waiting in line for line in listed(tmp_path))
 
 
 @pytest.fixture

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from sqlalchemy import Connection, Engine, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, IntegrityError
 
+from cds_service.errors import Refused
 from cds_service.store import chain as chains
 from cds_service.store.chain import Chain
 from cds_service.store.entry import Entry
@@ -29,28 +32,28 @@ class Database:
         self._chain: Chain | None = None
 
     def store(self, entries: Sequence[Entry], *, again: bool = False) -> None:
-        """Store entries, all or none, durably; ``again`` looks first which are there. Raises SQLAlchemyError."""
+        """Store entries, all or none, durably; ``again`` looks first which are there.
+
+        Raises SQLAlchemyError, or Refused when the fault is that of the entries.
+        """
         known, self._chain = self._chain, None  # after an error nobody knows whether the chain's end was kept
         connection = self._connected()
-        with connection.begin():
-            held = _stored(connection, entries) if again else frozenset()
-            chain = known
-            decided = [e for e in entries if e.kind == "decision" and e.id not in held]
-            if decided:
-                chain = self._add(connection, decided, known or chains.begin(connection, self._key))
-            rows = [row for e in entries if e.kind == "feedback" for row in orjson.loads(e.record)]
-            if rows:
-                dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-                # one order in every transaction: two that insert the same keys never wait for each other in a ring
-                rows.sort(key=lambda row: str(row["key"]))
-                connection.execute(dialect.insert(feedback).on_conflict_do_nothing(), rows)
+        try:
+            with connection.begin():
+                chain = self._put(connection, entries, known, again=again)
+        except (DataError, IntegrityError, ValueError, KeyError, TypeError) as error:
+            raise Refused(type(error).__name__) from error
         self._chain = chain
 
     def check(self) -> None:
-        """Raise SQLAlchemyError when the database does not answer."""
-        connection = self._connected()
-        with connection.begin():
-            connection.execute(select(1))
+        """Raise SQLAlchemyError when the database does not answer, or does not take what is right."""
+        connection, fresh = self._connected(), str(uuid4())
+        # one that may only be read, or has other tables, answers as well
+        with connection.begin() as transaction:
+            _insert(connection, decisions, [_empty(decisions) | {"id": fresh, "writer": fresh, "seq": 0}])
+            _insert(connection, cards, [_empty(cards) | {"decision": fresh, "position": 0, "sealed": b""}])
+            _insert(connection, feedback, [_empty(feedback) | {"key": fresh}])
+            transaction.rollback()
 
     def close(self) -> None:
         """Drop the connection: after a failure, or at the end."""
@@ -64,6 +67,23 @@ class Database:
         if self._connection is None:
             self._connection = self._engine.connect()
         return self._connection
+
+    def _put(
+        self, connection: Connection, entries: Sequence[Entry], known: Chain | None, *, again: bool
+    ) -> Chain | None:
+        """Write entries and return the chain that is longer by them."""
+        held = _stored(connection, entries) if again else frozenset()
+        chain = known
+        decided = [e for e in entries if e.kind == "decision" and e.id not in held]
+        if decided:
+            chain = self._add(connection, decided, known or chains.begin(connection, self._key))
+        rows = [row for e in entries if e.kind == "feedback" for row in orjson.loads(e.record)]
+        if rows:
+            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+            # one order in every transaction: two that insert the same keys never wait for each other in a ring
+            rows.sort(key=lambda row: str(row["key"]))
+            connection.execute(dialect.insert(feedback).on_conflict_do_nothing(), rows)
+        return chain
 
     def _add(self, connection: Connection, entries: Sequence[Entry], chain: Chain) -> Chain:
         rows, of_cards = [], []
@@ -79,6 +99,10 @@ class Database:
         _insert(connection, cards, of_cards)
         chains.keep_head(connection, self._key, chain)
         return chain
+
+
+def _empty(table: Table) -> dict[str, Any]:
+    return dict.fromkeys(table.columns.keys(), "")
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

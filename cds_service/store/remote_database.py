@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from cds_service.errors import CoverageCdsError, SettingsError, StoreFailed, UnusableInput
+from cds_service.errors import CoverageCdsError, Refused, SettingsError, StoreFailed, UnusableInput
 from cds_service.store.entry import Entry
 
 ENDED = "the process that stores has ended"
-_RAISED = {kind.__name__: kind for kind in (StoreFailed, UnusableInput, SettingsError)}
+_RAISED = {kind.__name__: kind for kind in (StoreFailed, Refused, UnusableInput, SettingsError)}
 _LENGTH = struct.Struct("!I")
 _DONE = b"."
 _LONGEST_ANSWER = 4096
@@ -24,7 +24,7 @@ class Late(StoreFailed):
 
 
 class Ask(NamedTuple):
-    """What is to be done: get the tables ready, see whether the database answers, or store entries."""
+    """What is to be done: get the tables ready, see whether the database would store something, or store entries."""
 
     what: Literal["begin", "check", "store"]
     entries: tuple[Entry, ...] = ()
@@ -56,7 +56,7 @@ def answer(connection: socket.socket, problem: CoverageCdsError | None) -> None:
 
 
 def answered(connection: socket.socket) -> None:
-    """Return when what was asked is done. Raises StoreFailed, Late, UnusableInput, SettingsError."""
+    """Return when what was asked is done. Raises StoreFailed, Late, Refused, UnusableInput, SettingsError."""
     try:
         told = connection.recv(_LONGEST_ANSWER)
     except BlockingIOError as error:
@@ -87,11 +87,11 @@ class RemoteDatabase:
         self._idle: deque[socket.socket] = deque()
 
     def store(self, entries: Sequence[Entry], *, again: bool = False) -> None:
-        """Store entries, all or none, durably; ``again`` looks first which are there. Raises StoreFailed."""
+        """Store entries, all or none, durably; ``again`` looks first which are there. Raises StoreFailed, Refused."""
         self._asked(Ask("store", tuple(entries), again))
 
     def check(self) -> None:
-        """Raise StoreFailed when the database does not answer, or the process has ended."""
+        """Raise StoreFailed when the database would store nothing, or the process has ended."""
         self._asked(Ask("check"))
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
-from cds_service.errors import Unavailable
+from cds_service.errors import Refused, Unavailable
 from cds_service.logs import log
 from cds_service.store.entry import Entry
 from cds_service.store.journal import Journal
@@ -28,10 +28,10 @@ class Stores(Protocol):
     """The writing end of the store, for one thread: ``Database``, or one that another process has open."""
 
     def store(self, entries: Sequence[Entry], *, again: bool = False) -> None:
-        """Store entries, all or none, durably; ``again`` looks first which are there."""
+        """Store entries, all or none, durably; ``again`` looks first which are there. Raises Refused."""
 
     def check(self) -> None:
-        """Raise when the database does not answer."""
+        """Raise when the database does not answer, or would not store what is right."""
 
     def close(self) -> None:
         """Let go of the database: after a failure, or at the end."""
@@ -47,6 +47,7 @@ class Writer(ABC):
         self._changed = threading.Condition()
         self._began: float | None = None
         self._gone = False
+        self._refused = False
         self._closing = False
         self._next_look = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -126,6 +127,7 @@ class Writer(ABC):
         try:
             what()
         except Exception as error:  # whatever a driver raises, the journal has the entries or takes them
+            self._refused = isinstance(error, Refused)
             self._lost(error)
             return False
         finally:
@@ -179,7 +181,7 @@ class Writer(ABC):
             # the first failure may have been the end of a connection, and the next one works
             if self._store([entry], again=True) or (self._answers() and self._store([entry], again=True)):
                 continue
-            if not self._answers():
+            if not self._refused or not self._answers():
                 return False
             log.error("entry refused", entry=entry.id)
             self._journal.set_aside(entry)

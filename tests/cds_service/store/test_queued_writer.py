@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import func, select
 
-from cds_service.errors import Unavailable
+from cds_service.errors import Refused, Unavailable
 from cds_service.settings import Settings
 from cds_service.store import chain, queued_writer, reading
 from cds_service.store import writer as writers
@@ -45,7 +45,7 @@ class Trouble(Database):
     def store(self, entries: Sequence[Entry], *, again: bool = False) -> None:
         self.check()
         if self.refused.intersection(entry.id for entry in entries):
-            raise ValueError("canary: this entry does not fit")
+            raise Refused("canary: this entry does not fit")
         self.transactions += 1
         super().store(entries, again=again)
 

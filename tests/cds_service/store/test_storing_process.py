@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, select, text
 
 from cds_service.errors import SettingsError, StoreFailed, UnusableInput
 from cds_service.settings import Settings
 from cds_service.store import chain, reading, remote_database, storing, storing_process
 from cds_service.store import writer as writers
+from cds_service.store.engine import url_of
 from cds_service.store.entry import Entry
 from cds_service.store.journal import Journal
 from cds_service.store.recorder import Recorder
-from cds_service.store.remote_database import Ask
+from cds_service.store.remote_database import Ask, RemoteDatabase
 from cds_service.store.storing_process import StoringProcess
 from cds_service.store.tables import decisions, feedback
 from cds_service.store.writer import Writer
@@ -203,6 +204,61 @@ def test_what_the_database_refuses_of_one_request_is_not_the_problem_of_the_othe
             assert refused.result(PATIENCE) == "journal"
 
         assert in_database(settings) == sorted([good.id, doubled.id])
+
+
+WRITES = "set default_transaction_read_only = off"
+READ_ONLY = "alter database {name} set default_transaction_read_only = "
+END = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'coverage-cds'"
+
+
+@pytest.mark.parametrize(
+    ("closed", "opened"),
+    [
+        (["alter table cards rename to moved"], ["alter table moved rename to cards"]),
+        (
+            ["alter table cards add note text not null default ''", "alter table cards alter note drop default"],
+            ["alter table cards drop note"],
+        ),
+        ([READ_ONLY + "on", END], [WRITES, READ_ONLY + "off", END]),
+    ],
+    ids=["a table is missing", "a column has to have a value", "read only"],
+)
+def test_what_a_database_that_answers_does_not_write_waits_in_the_journal_until_it_does(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, closed: Sequence[str], opened: Sequence[str]
+) -> None:
+    if settings.database_url is None and len(closed) > 1:
+        pytest.skip("of PostgreSQL only")
+    entries = [decided(settings, card()) for _ in range(4)]
+    left = Journal(settings.data_dir, keys(settings))
+    looks: list[None] = []
+    check = RemoteDatabase.check
+
+    def counted(database: RemoteDatabase) -> None:
+        looks.append(None)
+        check(database)
+
+    monkeypatch.setattr(RemoteDatabase, "check", counted)
+    with running(settings) as process, writing(process, settings) as writer:
+        assert writer.put(entries[0]) == "database"
+        change(settings, closed)
+        assert {writer.put(entry) for entry in entries[1:3]} == {"journal"}
+        seen = len(looks)
+        until(lambda: len(looks) > seen + 3)  # in vain
+        assert (left.depth(), (left.folder / "lines.damaged").exists()) == (2, False)
+
+        change(settings, opened)
+
+        eventually(settings, entries[:3])
+        until(lambda: not writer.gone)
+        assert writer.put(entries[3]) == "database"
+
+
+def change(settings: Settings, commands: Sequence[str]) -> None:
+    engine = create_engine(url_of(settings), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for command in commands:
+            connection.execute(text(command.format(name=engine.url.database)))
+    engine.dispose()
 
 
 def test_tables_of_another_version_stop_the_start(embedded: Settings) -> None:
