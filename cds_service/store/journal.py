@@ -6,6 +6,7 @@ import base64
 import contextlib
 import fcntl
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ BEGUN = ".begun"
 """Ends the name of a file that is not locked yet."""
 LONGEST = 8 * 1024 * 1024
 """Bytes after which a new file is begun: a file is read whole when it is stored."""
+_KEY_ID = re.compile(r"[0-9a-f]{8}")
+
+
+class _UnknownKey(Exception):  # noqa: N818 - named for what is the matter
+    """A line is signed with a key that is not configured; the message is the key's id."""
 
 
 class Taken(NamedTuple):
@@ -35,6 +41,8 @@ class Taken(NamedTuple):
     path: Path
     entries: list[Entry]
     damaged: list[bytes]
+    unknown: frozenset[str]
+    """Ids of keys that are not configured: what they signed may be as it was written."""
 
 
 class Depth:
@@ -74,6 +82,7 @@ class Journal:
         self._keys = keys
         self._lock = threading.Lock()
         self._file: int | None = None
+        self._left: set[Path] = set()
 
     def append(self, entry: Entry) -> None:
         """Return when the entry is on disk, whole. Raises OSError; then nothing of it is there."""
@@ -86,7 +95,7 @@ class Journal:
 
     def waiting(self) -> bool:
         """Whether there may be something to store, of this process or another one."""
-        return any(self.folder.glob(f"*{SUFFIX}"))
+        return any(path not in self._left for path in self.folder.glob(f"*{SUFFIX}"))
 
     def is_writable(self) -> bool:
         """Whether an entry could be written now, as far as can be known without writing one."""
@@ -111,13 +120,19 @@ class Journal:
     def take(self) -> Iterator[Taken]:
         """Yield each file that no living process writes, and this process's own, closed.
 
+        One with a line of a key that is not configured is left for a process that has the key.
         Whoever takes a file stores its entries and then calls ``done`` or, to try it later, nothing.
         """
         self.close()
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+        for path in sorted(set(self.folder.glob(f"*{SUFFIX}")) - self._left):
             with _held(path) as held:
-                if held:
-                    yield self._taken(path)
+                if not held:
+                    continue
+                taken = self._taken(path)
+                if taken.unknown:
+                    self._leave(taken)
+                else:
+                    yield taken
 
     def done(self, taken: Taken) -> None:
         """Forget a file: what is in it is stored. Lines that nobody can trust are set aside."""
@@ -163,14 +178,30 @@ class Journal:
 
     def _taken(self, path: Path) -> Taken:
         whole, _, _torn = path.read_bytes().rpartition(b"\n")  # nobody was told that a torn line was recorded
-        read = [(line, self._read(line)) for line in whole.split(b"\n") if line]
-        return Taken(path, [e for _, e in read if e is not None], [line for line, e in read if e is None])
+        entries, damaged, unknown = [], [], set()
+        for line in filter(None, whole.split(b"\n")):
+            try:
+                entry = self._read(line)
+            except _UnknownKey as error:
+                unknown.add(str(error))
+                continue
+            if entry is None:
+                damaged.append(line)
+            else:
+                entries.append(entry)
+        return Taken(path, entries, damaged, frozenset(unknown))
+
+    def _leave(self, taken: Taken) -> None:
+        log.error("journal key unknown", file=taken.path.name, keys=sorted(taken.unknown))
+        self._left.add(taken.path)
 
     def _read(self, line: bytes) -> Entry | None:
         try:
             held = orjson.loads(line)
-            key = self._keys.by_id(held["key"])
-            kind, name, record, sealed = (held[name] for name in ("kind", "id", "record", "sealed"))
+            key_id, kind, name, record, sealed = (held[name] for name in ("key", "kind", "id", "record", "sealed"))
+            key = self._keys.by_id(key_id)
+            if key is None and _KEY_ID.fullmatch(key_id):
+                raise _UnknownKey(key_id)
             if key is None or held["mac"] != key.sign("journal", kind, name, record, *sealed):
                 return None
             return Entry(kind, name, record, tuple(base64.b64decode(part) for part in sealed))

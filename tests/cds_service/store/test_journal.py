@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from cds_service import logs
 from cds_service.settings import Settings
 from cds_service.store import journal as journals
 from cds_service.store.journal import Depth, Journal, Taken
@@ -186,6 +188,26 @@ def test_a_line_that_was_changed_is_set_aside_and_spoils_no_other(embedded: Sett
 
     assert (of_process.folder / "lines.damaged").read_bytes() == damage(line)
     assert not of_process.waiting()
+
+
+def test_a_line_of_a_key_that_is_not_configured_waits_where_it_is_for_a_start_with_it(
+    embedded: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure("INFO")
+    of_old = journal(embedded)
+    of_old.append(entry := decided(embedded))
+    of_old.close()
+    new = embedded.model_copy(update={"record_keys": SecretStr("another secret that is long enough for a key")})
+    without = journal(new)
+
+    assert [list(without.take()) for _ in range(3)] == [[], [], []]
+    assert not without.waiting()
+    assert without.depth() == 1
+    assert capsys.readouterr().err.count("journal key unknown") == 1
+
+    without.append(decided(new))
+    assert without.waiting()
+    assert [taken.entries for taken in journal(embedded).take()] == [[entry]]
 
 
 def test_a_long_file_is_followed_by_another(embedded: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
