@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from cds_service.store import chain
 from cds_service.store.engine import open_engine
 from cds_service.store.keys import Keys
 from cds_service.store.migrate import require_current
-from cds_service.store.records import about, secret_of
+from cds_service.store.records import about, moment, secret_of
 from cds_service.store.tables import cards, chains, decisions, feedback
 
 
@@ -35,12 +36,25 @@ def opened(settings: Settings, *, writes: bool = False) -> Iterator[Connection]:
 
 
 def records(connection: Connection, *, since: str = "", policy: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield records, oldest first, with members ``chain`` and ``hash``; ``since`` is a date or a time."""
-    query = select(decisions).where(decisions.c.at >= since).order_by(decisions.c.at, decisions.c.id)
+    """Yield records, oldest first, with members ``chain`` and ``hash``; ``since`` is a date or a time.
+
+    Raises UnusableInput for a ``since`` that is neither.
+    """
+    first = _moment(since) if since else ""
+    query = select(decisions).where(decisions.c.at >= first).order_by(decisions.c.at, decisions.c.id)
     if policy is not None:
         query = query.where(decisions.c.id.in_(select(cards.c.decision).where(cards.c.policy == policy)))
     for row in connection.execute(query.execution_options(yield_per=500)).mappings():
         yield {**orjson.loads(row["record"]), "chain": f"{row['writer']}:{row['seq']}", "hash": row["hash"]}
+
+
+def _moment(text: str) -> str:
+    """Return a date or a time as times are stored; one without a zone is in UTC."""
+    try:
+        when = datetime.fromisoformat(text)
+        return moment(when if when.tzinfo else when.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise UnusableInput(f"{text} is neither a date, 2026-11-20, nor a time, 2026-11-20T09:30Z.") from None
 
 
 def find(connection: Connection, wanted: str) -> dict[str, Any]:

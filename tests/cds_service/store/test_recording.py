@@ -290,3 +290,38 @@ def test_facts_that_share_statements_come_back_as_they_were(shared: list[Stateme
     for found in several:
         facts = replace(found, statements=(*found.statements, *shared))
         assert facts_of(orjson.dumps({"facts": orjson.loads(facts_json(facts, statements))})) == facts
+
+
+@pytest.mark.parametrize(
+    ("since", "listed"),
+    [
+        ("2026-11-20", 2),
+        ("2026-11-21", 0),
+        ("2026-11-20T09:30Z", 2),
+        ("2026-11-20T09:30", 2),
+        ("2026-11-20 09:30:00Z", 2),
+        ("2026-11-20T10:30+01:00", 2),
+        ("2026-11-20T09:30:00.4Z", 1),
+        ("2026-11-20T10:30:01+01:00", 0),
+        ("2026-11-20T08:30-01:00", 2),
+    ],
+)
+def test_records_since_a_moment_are_those_from_then_on_however_it_is_written(
+    data_dir: Path, since: str, listed: int
+) -> None:
+    settings = Settings.load(data_dir=data_dir)
+    upgrade(settings)
+    first = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+    stored(settings, *(decided(settings, when=first + timedelta(milliseconds=ms)) for ms in (0, 500)))
+
+    for command in ("list", "export"):
+        assert len(CliRunner().invoke(main, ["decisions", command, "--since", since]).output.splitlines()) == listed
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "20.11.2026", "0", "0001-01-01T00:00+14:00"])
+def test_what_is_no_moment_is_refused_and_not_taken_for_one(data_dir: Path, since: str) -> None:
+    upgrade(Settings.load(data_dir=data_dir))
+
+    for command in ("list", "export"):
+        result = CliRunner().invoke(main, ["decisions", command, "--since", since])
+        assert (result.exit_code, "a date" in result.output) == (2, True)
