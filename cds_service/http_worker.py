@@ -180,8 +180,6 @@ class Worker(ThreadWorker):
         super().notify()
         if self.processor is not None:
             self.processor.look()
-        if self.app.draining.begun:
-            self.cfg.set("keepalive", 0)  # answers then close their connections, and clients open others elsewhere
         late = time.monotonic() - WHOLE_REQUEST
         for conn, began in list(self._reading.items()):
             if began < late:
@@ -189,8 +187,11 @@ class Worker(ThreadWorker):
                 _stop_reading(conn.sock)
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
-        """Answer a request; one that may be turned away before its body is read is the last of its connection."""
-        if len(self._reading) > self.app.at_once:
+        """Answer a request; one that may be turned away before its body is read is the last of its connection.
+
+        So is every one while the service is told to stop: clients then open others elsewhere.
+        """
+        if len(self._reading) > self.app.at_once or self.app.draining.begun:
             req.force_close()
         return super().handle_request(req, conn)
 

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from cds_service.http_worker import Wire
+from tests import prometheus
 from tests.cds_service.examples import hook_body
 from tests.serving import serving
 from tests.waiting import PATIENCE, until
@@ -53,6 +55,10 @@ def answered(connection: socket.socket, count: int) -> list[tuple[int, bytes]]:
     return found
 
 
+def in_work(url: str) -> float:
+    return prometheus.samples(requests.get(f"{url}/metrics", timeout=PATIENCE).text)["requests_in_work"]
+
+
 def order() -> bytes:
     body = json.dumps(hook_body()).encode()
     head = f"POST {SERVICE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -74,6 +80,27 @@ def test_requests_sent_without_waiting_are_answered_in_their_order(url: str) -> 
     assert [first[0], second[0], third[0]] == [200, 200, 200]
     assert b"cards" in second[1]
     assert b"cards" not in first[1] + third[1]
+
+
+def test_a_connection_that_is_told_to_go_on_does_so_though_the_service_is_told_to_stop_meanwhile(
+    tmp_path: Path,
+) -> None:
+    request = order()
+
+    with serving(tmp_path, settings={"COVERAGE_CDS_DRAIN_DELAY": "600"}) as (url, process):
+        with connected(url) as connection:
+            connection.sendall(request[:-10])
+            until(lambda: in_work(url) == 1)
+            process.terminate()
+            until(lambda: requests.get(f"{url}/healthz", timeout=PATIENCE).headers["Connection"] == "close")
+            connection.sendall(request[-10:])
+            assert [status for status, _ in answered(connection, 1)] == [200]
+
+            time.sleep(1.5)  # whatever a worker does every second, it has done
+            connection.sendall(HEALTH)
+            assert [status for status, _ in answered(connection, 1)] == [200]
+            assert connection.recv(1) == b""
+        process.terminate()
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.02], ids=["at once", "slowly"])
