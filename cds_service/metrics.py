@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import prometheus_client
@@ -18,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from cds_service.circuit_breaker import Breakers
 from cds_service.library import Library
+from cds_service.logs import log
 from cds_service.security import outbound
 from cds_service.security.outbound import Origin
 from cds_service.worker_counts import SharedCounts
@@ -40,6 +42,47 @@ class Journal(Protocol):
         """Return how many records of all processes wait for the database."""
 
 
+class _Safely:
+    """Counts what can be counted: no answer is withheld because the disk of the counts is full or gone."""
+
+    def __init__(self) -> None:
+        self._failing = False
+
+    def __call__(self, count: Callable[..., object], *counted: object) -> None:
+        try:
+            count(*counted)
+        except Exception as error:
+            if not self._failing:
+                log.error("not counted", exc_info=error)
+            self._failing = True
+        else:
+            self._failing = False
+
+
+class Level:
+    """How much of something is under way, as far as it can be counted."""
+
+    def __init__(self, gauge: Gauge, safely: _Safely) -> None:
+        self._gauge, self._safely = gauge, safely
+
+    def inc(self) -> None:
+        """Count one more."""
+        self._safely(self._gauge.inc)
+
+    def dec(self) -> None:
+        """Count one less."""
+        self._safely(self._gauge.dec)
+
+    @contextmanager
+    def track_inprogress(self) -> Iterator[None]:
+        """Count one more inside."""
+        self.inc()
+        try:
+            yield
+        finally:
+            self.dec()
+
+
 class Metrics:
     """The counts of one application. In a worker process they go to a folder that ``worker_counts`` shares."""
 
@@ -51,6 +94,7 @@ class Metrics:
         self._breakers = breakers
         self._library = library
         self._shared = shared
+        self._safely = _Safely()
         self._held: dict[tuple[Counter | Histogram, tuple[str, ...]], Any] = {}
         self._counted = counted = CollectorRegistry()
         self._requests = Counter(
@@ -99,14 +143,23 @@ class Metrics:
         self._shed = Counter(
             "coverage_cds_shed", "Requests turned away because too many were being answered.", registry=counted
         )
-        self.in_work = Gauge(
-            "coverage_cds_requests_in_work", "Requests being answered.", multiprocess_mode="livesum", registry=counted
+        self.in_work = Level(
+            Gauge(
+                "coverage_cds_requests_in_work",
+                "Requests being answered.",
+                multiprocess_mode="livesum",
+                registry=counted,
+            ),
+            self._safely,
         )
-        self.recording = Gauge(
-            "coverage_cds_records_waiting",
-            "Answers waiting for their record to be durable.",
-            multiprocess_mode="livesum",
-            registry=counted,
+        self.recording = Level(
+            Gauge(
+                "coverage_cds_records_waiting",
+                "Answers waiting for their record to be durable.",
+                multiprocess_mode="livesum",
+                registry=counted,
+            ),
+            self._safely,
         )
         self._left_alone = Gauge(
             "coverage_cds_fhir_server_left_alone",
@@ -119,7 +172,10 @@ class Metrics:
             self._left_alone.labels(_named(server)).set(0)
 
     def request(self, facts: Mapping[str, Any]) -> None:
-        """Count a request by the facts of its log line."""
+        """Count a request by the facts of its log line, if it can be counted now."""
+        self._safely(self._request, facts)
+
+    def _request(self, facts: Mapping[str, Any]) -> None:
         hook = facts.get("hook", "none")
         self._count(self._requests, facts["method"], facts["route"], hook, str(facts["status"]))
         if hook != "none":
@@ -152,8 +208,8 @@ class Metrics:
         return held
 
     def shed(self) -> None:
-        """Count a request that was turned away."""
-        self._shed.inc()
+        """Count a request that was turned away, if it can be counted now."""
+        self._safely(self._shed.inc)
 
     def text(self, accept: str, journal: Journal) -> tuple[bytes, str]:
         """Return all counts as Prometheus reads them, and their Content-Type; ``accept``: what the reader takes."""

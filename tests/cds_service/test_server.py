@@ -24,6 +24,7 @@ from cds_service.bundle_request import request_from
 from cds_service.processor import can_be_kept
 from tests import prometheus
 from tests.cds_service.security.signing import jwks
+from tests.cds_service.store.test_journal import small_disk
 from tests.faults import SERVICE
 from tests.overload import full
 from tests.serving import ROOT, serving
@@ -81,6 +82,50 @@ def test_counts_are_read_while_a_worker_is_only_beginning_to_count(tmp_path: Pat
 
         assert answer.status_code == 200
         assert prometheus.samples(answer.text)["requests_in_work"] == 0
+
+
+def test_a_worker_makes_the_folder_of_the_counts_anew_when_somebody_has_removed_it(
+    tmp_path: Path, temporary: Path, body: dict[str, object]
+) -> None:
+    with serving(tmp_path) as (url, process):
+        [folder] = temporary.glob("coverage-cds-metrics-*")
+        shutil.rmtree(folder)
+        [first] = workers(process.pid)
+        os.kill(first, signal.SIGKILL)
+        until(lambda: workers(process.pid) not in ([], [first]))
+
+        assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
+        assert counts(url)[HOOK] == 1
+
+
+@pytest.mark.parametrize("when", ["before the start", "before it counts", "while it counts"])
+def test_orders_are_answered_though_there_is_no_room_for_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: dict[str, object], when: str
+) -> None:
+    with small_disk("2m") as disk, monkeypatch.context() as patched:
+        patched.setenv("TMPDIR", str(disk))
+        if when == "before the start":
+            filled(disk)
+        with serving(tmp_path) as (url, process):
+            first = workers(process.pid)
+            if when == "while it counts":
+                requests.post(url + SERVICE, json=body, timeout=PATIENCE)
+            filled(disk)
+            for _ in range(10):
+                assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
+                assert requests.get(f"{url}/policies", timeout=PATIENCE).status_code == 200
+            assert counts(url).get(HOOK, 0) == {"before the start": 10, "while it counts": 11}.get(when, 0)
+            assert workers(process.pid) == first
+
+            (disk / "ballast").unlink(missing_ok=True)
+            assert requests.post(url + SERVICE, json=body, timeout=PATIENCE).status_code == 200
+            assert counts(url)[HOOK] > 0
+
+
+def filled(disk: Path) -> None:
+    with (disk / "ballast").open("ab", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
 
 
 @pytest.mark.skipif(not can_be_kept(), reason="this system keeps no process on one processor")
