@@ -20,6 +20,8 @@ _CONNECT = 2
 """Seconds for a connection to PostgreSQL."""
 _UNHEARD = 5000
 """Milliseconds after which a connection without acknowledgement from the other machine counts as lost."""
+_KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+"""Seconds and tries after which a server whose answer is waited for counts as lost: the system waits for hours."""
 
 
 def url_of(settings: Settings) -> URL:
@@ -48,7 +50,12 @@ def open_engine(settings: Settings, *, writes: bool, pool_size: int = 1) -> Engi
         event.listen(engine, "connect", _sqlite_connected)
         event.listen(engine, "begin", _immediate if writes else _deferred)
         return engine
-    options = {"connect_timeout": _CONNECT, "tcp_user_timeout": _UNHEARD, "application_name": "coverage-cds"}
+    options = {
+        "connect_timeout": _CONNECT,
+        "tcp_user_timeout": _UNHEARD,
+        **_KEEPALIVES,
+        "application_name": "coverage-cds",
+    }
     # a reader sees one state of the database from its first query to its last, as in SQLite
     level = "READ COMMITTED" if writes else "REPEATABLE READ"
     return create_engine(url, isolation_level=level, pool_size=pool_size, max_overflow=0, connect_args=options)

@@ -64,6 +64,7 @@ class Writer(ABC):
         """Return, when the entry is durable, what took it. Raises Unavailable (503)."""
         if self._commits(entry):
             return "database"
+        self._tell_of_silence()
         try:
             self._journal.append(entry)
         except OSError:
@@ -100,6 +101,14 @@ class Writer(ABC):
     def _is_stuck(self) -> bool:
         began = self._began
         return began is not None and time.monotonic() - began > self._wait
+
+    def _tell_of_silence(self) -> None:
+        # the thread that would notice waits for an answer itself
+        with self._changed:
+            if not self._gone and self._is_stuck():
+                self._gone = True
+                self._next_look = 0.0
+                log.error("database gone")
 
     def _until_look(self) -> float:
         return max(0.0, self._next_look - time.monotonic())

@@ -80,3 +80,14 @@ def test_another_url_is_refused_and_not_repeated(given: str) -> None:
         url_of(Settings.load(database_url=given))
 
     assert "canary" not in str(refused.value)
+
+
+def test_a_server_that_says_nothing_is_asked_soon_whether_its_machine_is_there(postgres_url: str) -> None:
+    engine = open_engine(Settings.load(database_url=postgres_url), writes=True)
+    with engine.connect() as connection:
+        told = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+    engine.dispose()
+
+    # of what was sent and not acknowledged the one setting tells, and of an answer that does not come the others
+    assert told["tcp_user_timeout"] == "5000"
+    assert int(told["keepalives_idle"]) + int(told["keepalives_count"]) * int(told["keepalives_interval"]) <= 15

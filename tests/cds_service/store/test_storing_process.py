@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, func, select, text
 
+from cds_service import logs
 from cds_service.errors import SettingsError, StoreFailed, UnusableInput
 from cds_service.settings import Settings
 from cds_service.store import chain, reading, remote_database, storing, storing_process
@@ -161,7 +162,8 @@ def test_what_is_asked_while_none_is_there_is_answered_by_the_next(settings: Set
         eventually(settings, [entry])
 
 
-def test_no_request_waits_for_a_process_that_is_stopped(settings: Settings) -> None:
+def test_no_request_waits_for_a_process_that_is_stopped(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("INFO")
     entries = [decided(settings, card()) for _ in range(50)]
 
     with running(settings) as process, writing(process, settings, WAIT) as writer:
@@ -175,6 +177,9 @@ def test_no_request_waits_for_a_process_that_is_stopped(settings: Settings) -> N
 
         until(lambda: not writer.gone)
         eventually(settings, entries)
+
+    err = capsys.readouterr().err
+    assert (err.count("database gone"), err.count("database back")) == (1, 1)
 
 
 def test_what_the_database_refuses_of_one_request_is_not_the_problem_of_the_others(
