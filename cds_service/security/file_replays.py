@@ -11,6 +11,8 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
+from cds_service.errors import Unavailable
+from cds_service.logs import log
 from cds_service.security.replays import Now, Sweep, hashed, unavailable
 from cds_service.store.folders import make_file
 
@@ -49,9 +51,9 @@ class FileReplays:
             if (before := self._sweep.before()) is not None:
                 connection.execute(_FORGET, (before,))
             is_new = connection.execute(_USE, (issuer, hashed(jti), math.ceil(until))).rowcount == 1
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             connection.close()
-            raise unavailable() from None
+            raise _not_kept(error) from None
         self._idle.append(connection)
         return is_new
 
@@ -65,8 +67,8 @@ class FileReplays:
             return self._idle.pop()
         try:
             return self._connected()
-        except sqlite3.Error:
-            raise unavailable() from None
+        except sqlite3.Error as error:
+            raise _not_kept(error) from None
 
     def _connected(self) -> sqlite3.Connection:
         # each is used by one thread at a time, but not always by the same
@@ -78,3 +80,8 @@ class FileReplays:
             connection.close()
             raise
         return connection
+
+
+def _not_kept(error: sqlite3.Error) -> Unavailable:
+    log.warning("token ids not kept", reason=type(error).__name__)
+    return unavailable()

@@ -1,7 +1,8 @@
 """Every token counts once: what was used is remembered until it expires, by all workers and machines together.
 
 Only a hash of a token's id is kept. Within one process memory would do; workers of one machine share a file; several
-machines share a database as well, and while that does not answer each machine still keeps its own count.
+machines share a database as well, and while that does not answer each machine still keeps its own count;
+a machine that cannot, because its disk is full, leaves it to the database.
 """
 
 from __future__ import annotations
@@ -66,9 +67,9 @@ class MemoryReplays:
 
 
 class PatientReplays:
-    """Asks a database that other machines share, for a short time; while it does not answer, every token passes it.
+    """Asks a database that other machines share, for a short time, and for a while not at all when it did not answer.
 
-    So it stands behind one that this machine keeps, which then still lets each token pass once.
+    So it stands beside one that this machine keeps, which then still lets each token pass once.
     """
 
     def __init__(self, shared: Replays, patience: float = PATIENCE, breaker: CircuitBreaker | None = None) -> None:
@@ -77,9 +78,9 @@ class PatientReplays:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="token-ids")
 
     def accept(self, issuer: str, jti: str, until: float) -> bool:
-        """Whether the token is new to the database, or the database does not say."""
+        """Whether the token is new to the database. Raises Unavailable when the database does not say."""
         if not self._breaker.admits():
-            return True
+            raise unavailable()
         asked: Future[bool] = self._threads.submit(self._shared.accept, issuer, jti, until)
         try:
             is_new = asked.result(self._patience)
@@ -87,20 +88,30 @@ class PatientReplays:
             asked.cancel()
             self._breaker.failed()
             log.warning("token ids not shared", reason=type(error).__name__)
-            return True
+            raise unavailable() from None
         self._breaker.succeeded()
         return is_new
 
 
 class EveryReplays:
-    """Asks one after the other; a token has to be new to each."""
+    """Asks one after the other; a token has to be new to each that can say so now, and one at least has to."""
 
     def __init__(self, asked: Sequence[Replays]) -> None:
         self._asked = asked
 
     def accept(self, issuer: str, jti: str, until: float) -> bool:
-        """Whether the token is new to all."""
-        return all(replays.accept(issuer, jti, until) for replays in self._asked)
+        """Whether the token is new to all that can say. Raises Unavailable when none can."""
+        is_known = False
+        for replays in self._asked:
+            try:
+                if not replays.accept(issuer, jti, until):
+                    return False
+            except Unavailable:
+                continue
+            is_known = True
+        if not is_known:
+            raise unavailable()
+        return True
 
 
 class Sweep:

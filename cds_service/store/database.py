@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from cds_service.errors import Refused
 from cds_service.store import chain as chains
 from cds_service.store.chain import Chain
 from cds_service.store.entry import Entry
+from cds_service.store.folders import need_room
 from cds_service.store.keys import Key
 from cds_service.store.tables import cards, decisions, feedback
 
@@ -46,7 +48,9 @@ class Database:
         self._chain = chain
 
     def check(self) -> None:
-        """Raise SQLAlchemyError when the database does not answer, or does not take what is right."""
+        """Raise SQLAlchemyError, OSError when the database does not answer, or does not take what is right."""
+        if self._engine.dialect.name == "sqlite":
+            need_room(Path(str(self._engine.url.database)).parent)  # what is taken back never gets to the disk
         connection, fresh = self._connected(), str(uuid4())
         # one that may only be read, or has other tables, answers as well
         with connection.begin() as transaction:

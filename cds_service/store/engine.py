@@ -6,8 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url, select
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
 from cds_service.errors import SettingsError
 from cds_service.settings import PREFIX, Settings
@@ -59,19 +59,6 @@ def open_engine(settings: Settings, *, writes: bool, pool_size: int = 1) -> Engi
     # a reader sees one state of the database from its first query to its last, as in SQLite
     level = "READ COMMITTED" if writes else "REPEATABLE READ"
     return create_engine(url, isolation_level=level, pool_size=pool_size, max_overflow=0, connect_args=options)
-
-
-def answers(settings: Settings) -> bool:
-    """Whether the database answers a new connection, within the time for connecting."""
-    engine = open_engine(settings, writes=False)
-    try:
-        with engine.connect() as connection:
-            connection.execute(select(1))
-    except (OSError, SQLAlchemyError):
-        return False
-    finally:
-        engine.dispose()
-    return True
 
 
 def _sqlite_connected(connection: sqlite3.Connection, _: object) -> None:

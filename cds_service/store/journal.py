@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import os
 import re
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ import orjson
 
 from cds_service.logs import log
 from cds_service.store.entry import Entry
-from cds_service.store.folders import make_folder
+from cds_service.store.folders import make_folder, need_room
 from cds_service.store.keys import Keys
 
 FOLDER = "journal"
@@ -82,6 +81,7 @@ class Journal:
         self._keys = keys
         self._lock = threading.Lock()
         self._file: int | None = None
+        self._path: Path | None = None
         self._left: set[Path] = set()
 
     def append(self, entry: Entry) -> None:
@@ -89,7 +89,11 @@ class Journal:
         line = entry.line(self._keys.current)
         with self._lock:
             file = self._opened()
-            _write(file, line)
+            try:
+                _write(file, line)
+            except OSError:
+                self._forget_empty(file)
+                raise
             if os.fstat(file).st_size >= LONGEST:
                 self._close()
 
@@ -101,8 +105,7 @@ class Journal:
         """Whether an entry could be written now, as far as can be known without writing one."""
         try:
             make_folder(self.folder)
-            with tempfile.TemporaryFile(dir=self.folder) as file:
-                file.write(b"ready")
+            need_room(self.folder)
         except OSError:
             return False
         return True
@@ -156,6 +159,12 @@ class Journal:
             os.close(self._file)
             self._file = None
 
+    def _forget_empty(self, file: int) -> None:
+        # whoever stores journals would find it, and nothing in it, again and again
+        if self._path is not None and not os.fstat(file).st_size:
+            self._path.unlink(missing_ok=True)
+            self._close()
+
     def _opened(self) -> int:
         if self._file is not None:
             return self._file
@@ -173,7 +182,7 @@ class Journal:
             os.close(file)
             begun.unlink(missing_ok=True)
             raise
-        self._file = file
+        self._file, self._path = file, path
         return file
 
     def _taken(self, path: Path) -> Taken:

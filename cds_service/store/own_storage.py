@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -12,7 +12,7 @@ from cds_service.settings import Settings
 from cds_service.store import engine as engines
 from cds_service.store.database import Database
 from cds_service.store.journal import Journal
-from cds_service.store.keys import Keys
+from cds_service.store.keys import Keys, load_keys
 from cds_service.store.migrate import require_current, upgrade
 from cds_service.store.queued_writer import QueuedWriter
 from cds_service.store.writer import Writer
@@ -49,8 +49,11 @@ class OwnStorage:
             return Database(engines.open_engine(self._settings, writes=True), keys.current)
 
     def answers(self) -> bool:
-        """Whether the database answers a new connection, within the time for connecting."""
-        return engines.answers(self._settings)
+        """Whether the database would take a record over a new connection, within the time for connecting."""
+        with suppress(OSError, SQLAlchemyError, StoreFailed), closing(self.database(load_keys(self._settings))) as new:
+            new.check()
+            return True
+        return False
 
     def _upgrade(self) -> None:
         if not self._upgraded:

@@ -75,9 +75,23 @@ class TestSeveral:
     def test_a_shared_store_that_answers_decides(self, answer: bool) -> None:
         assert PatientReplays(Asked(lambda: answer), PATIENCE).accept("a", "1", 0) is answer
 
+    @pytest.mark.parametrize("answer", [True, False])
+    def test_while_this_machine_cannot_remember_the_shared_store_decides(self, answer: bool) -> None:
+        shared = PatientReplays(Asked(lambda: answer), PATIENCE)
+
+        assert EveryReplays([Asked(fail), shared]).accept("a", "1", 0) is answer
+
+    def test_when_none_can_say_a_token_is_not_accepted(self) -> None:
+        replays = EveryReplays([Asked(fail), PatientReplays(Asked(fail), PATIENCE)])
+
+        for _ in range(10):  # also when the shared one is not asked any more
+            with pytest.raises(Unavailable):
+                replays.accept("a", "1", 0)
+
     def test_one_that_is_gone_lets_pass_and_is_then_left_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
         shared = Asked(fail)
-        replays = PatientReplays(shared, PATIENCE, CircuitBreaker(failures=2, clock=Clock()))
+        patient = PatientReplays(shared, PATIENCE, CircuitBreaker(failures=2, clock=Clock()))
+        replays = EveryReplays([MemoryReplays(Clock()), patient])
 
         assert [replays.accept("a", str(n), 0) for n in range(10)] == [True] * 10
         assert shared.times == 2
@@ -86,7 +100,8 @@ class TestSeveral:
     def test_one_that_hangs_is_waited_for_only_a_moment(self) -> None:
         go_on = threading.Event()
         shared = Asked(lambda: go_on.wait(PATIENCE))
-        replays = PatientReplays(shared, patience=0.01, breaker=CircuitBreaker(failures=8, clock=Clock()))
+        patient = PatientReplays(shared, patience=0.01, breaker=CircuitBreaker(failures=8, clock=Clock()))
+        replays = EveryReplays([MemoryReplays(Clock()), patient])
 
         try:
             assert [replays.accept("a", str(n), 0) for n in range(20)] == [True] * 20

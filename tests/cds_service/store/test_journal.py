@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from cds_service import logs
 from cds_service.settings import Settings
 from cds_service.store import journal as journals
 from cds_service.store.journal import Depth, Journal, Taken
+from cds_service.store.own_storage import OwnStorage
 from tests.cds_service.store.entries import card, decided, keys
 
 
@@ -255,6 +256,42 @@ def test_a_file_that_cannot_be_begun_is_tried_again(embedded: Settings, monkeypa
 
     assert sorted(len(taken.entries) for taken in of_process.take()) == [0, 1]
     assert entry in [e for taken in of_process.take() for e in taken.entries]
+
+
+def test_an_entry_that_is_the_first_and_does_not_fit_leaves_no_file(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    of_process = journal(embedded)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", broken)
+        with pytest.raises(OSError, match="No space"):
+            of_process.append(decided(embedded))
+
+    assert not of_process.waiting()
+    of_process.append(decided(embedded))
+    assert of_process.depth() == 1
+
+
+def test_a_disk_that_is_as_good_as_full_takes_neither_lines_nor_records() -> None:
+    with small_disk("2m") as disk:
+        settings = Settings.load(data_dir=disk / "data", record_keys="a secret of the tests that is long enough")
+        of_process, storage = journal(settings), OwnStorage(settings)
+        storage.begin()
+        assert of_process.is_writable()
+        assert storage.answers()
+
+        with (disk / "ballast").open("ab", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        os.truncate(disk / "ballast", (disk / "ballast").stat().st_size - 8192)
+
+        assert not of_process.is_writable()
+        assert not storage.answers()
+        (disk / "ballast").unlink()
+        assert storage.answers()
 
 
 def test_a_full_disk_refuses_the_entry_and_keeps_every_earlier_one() -> None:
