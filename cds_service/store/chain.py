@@ -143,7 +143,7 @@ def _row_problems(connection: Connection, record: RowMapping) -> Iterator[str]:
     found = connection.execute(
         select(cards).where(cards.c.decision == record["id"]).order_by(cards.c.position)
     ).mappings()
-    stored = [{**row, "sealed": hashlib.sha256(row["sealed"] or b"").hexdigest()} for row in found]
+    stored = [{**row, "sealed": _digest(row["sealed"])} for row in found]
     if stored != told:
         yield f"record {record['id']}: its cards are not those that it tells of"
 
@@ -162,6 +162,11 @@ def card_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for position, card in enumerate(record["cards"])
     ]
+
+
+def _digest(sealed: object) -> str | None:
+    """Return the digest of what is sealed; None of what somebody has put in its place that is no bytes."""
+    return hashlib.sha256(sealed or b"").hexdigest() if isinstance(sealed, bytes | None) else None
 
 
 def _places(first: int, last: int) -> str:

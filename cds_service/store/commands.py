@@ -110,11 +110,11 @@ def code() -> None:
 
 @decisions.command()
 def verify() -> None:
-    """Check that no record was edited, deleted or moved; exit status 1 when one was."""
-    from cds_service.store import chain
+    """Check that no record was edited, deleted or moved, and no feedback edited; exit status 1 when one was."""
+    from cds_service.store import chain, reading
 
     with _with_keys() as (connection, keys):
-        problems = list(chain.verify(connection, keys))
+        problems = [*chain.verify(connection, keys), *reading.feedback_problems(connection, keys)]
         ends = chain.heads(connection)
     for line in problems or ends or ["There is no record."]:
         click.echo(line, err=bool(problems))

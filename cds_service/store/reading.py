@@ -17,7 +17,7 @@ from cds_service.store import chain
 from cds_service.store.engine import open_engine
 from cds_service.store.keys import Keys
 from cds_service.store.migrate import require_current
-from cds_service.store.records import about, moment, secret_of
+from cds_service.store.records import about, is_as_told, moment, secret_of
 from cds_service.store.tables import cards, chains, decisions, feedback
 
 
@@ -73,6 +73,18 @@ def secrets(connection: Connection, keys: Keys, record_id: str) -> list[dict[str
     query = select(cards.c.uuid, cards.c.sealed).where(cards.c.decision == record_id).order_by(cards.c.position)
     opened_cards = [keys.open(row.sealed, about(row.uuid)) for row in connection.execute(query)]
     return [None if plain is None else secret_of(plain) for plain in opened_cards]
+
+
+def feedback_problems(connection: Connection, keys: Keys) -> Iterator[str]:
+    """Yield a sentence for every entry of feedback that is not as it was told. It is in no chain: none is missed."""
+    rows = select(feedback).order_by(feedback.c.received, feedback.c.key)
+    for row in connection.execute(rows.execution_options(yield_per=500)).mappings():
+        try:
+            is_whole = is_as_told(dict(row), keys)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            is_whole = False
+        if not is_whole:
+            yield f"feedback {row['key'][:8]} on card {row['card']} was changed, or its key is not configured"
 
 
 def purge(connection: Connection, keys: Keys, before: str) -> tuple[int, int]:

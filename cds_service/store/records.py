@@ -20,7 +20,7 @@ from cds_service.cards.assessment import assessment_of
 from cds_service.crd.coverage_information import identity_of
 from cds_service.decision import Decision
 from cds_service.store.entry import Entry
-from cds_service.store.keys import Key
+from cds_service.store.keys import Key, Keys
 from fhir_mappings.facts import Facts, Statement
 from fhir_mappings.json_fields import reference_to
 
@@ -225,7 +225,7 @@ def _criterion(criterion: Mapping[str, Any]) -> dict[str, Any]:
 def _feedback_row(
     service: str, entry: Mapping[str, Any], client: str | None, when: datetime, key: Key
 ) -> dict[str, Any]:
-    same = key.sign("feedback", service, client or "", canonical(entry))
+    same = _feedback_key(service, client, entry, key)
     reason = dict(entry.get("overrideReason", {}))
     comment = reason.pop("userComment", None)
     kept = {name: value for name, value in entry.items() if name != "overrideReason"}
@@ -241,6 +241,24 @@ def _feedback_row(
         "outcome_at": entry["outcomeTimestamp"][:40],
         "entry": canonical(kept),
     }
+
+
+def _feedback_key(service: str, client: str | None, entry: Mapping[str, Any], key: Key) -> str:
+    return key.sign("feedback", service, client or "", canonical(entry))
+
+
+def is_as_told(row: Mapping[str, Any], keys: Keys) -> bool:
+    """Whether a stored feedback entry is what a client told; when it came is not signed.
+
+    False also where the key of its time is not configured.
+    """
+    told = orjson.loads(row["entry"])
+    comment = comment_of(row, keys.open)
+    if told.pop("comment", None) is not None:
+        told["overrideReason"] = {**told.get("overrideReason", {}), "userComment": comment}
+    columns = {"card": card_id(told["card"]), "outcome": told["outcome"], "outcome_at": told["outcomeTimestamp"][:40]}
+    signed = (_feedback_key(row["service"], row["client"], told, key) for key in keys.every())
+    return row["key"] in signed and all(row[name] == value for name, value in columns.items())
 
 
 def card_id(text: str) -> str:

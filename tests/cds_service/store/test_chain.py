@@ -127,6 +127,48 @@ def test_whatever_is_changed_is_found(settings: Settings, name: str) -> None:
     assert any(expected in problem for problem in problems(settings)), problems(settings)
 
 
+def test_a_card_that_was_replaced_by_a_text_is_found(embedded: Settings) -> None:
+    filled(embedded)
+    with reading.opened(embedded, writes=True) as connection:
+        connection.exec_driver_sql("update cards set sealed = 'a text'")
+
+    assert "its cards are not those that it tells of" in problems(embedded)[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"outcome": "accepted"},
+        {"card": "another-card"},
+        {"client": "another"},
+        {"service": "another"},
+        {"outcome_at": "2026-11-21T09:31:00Z"},
+        {"entry": "[]"},
+        {"entry": "canary"},
+        {"entry": '{"card": "a-card", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T09:31:00Z"}'},
+    ],
+)
+def test_feedback_that_was_changed_is_found(settings: Settings, change: dict[str, str]) -> None:
+    reason = {"code": "payer-agreed", "system": "urn:coverage-cds:override-reasons"}
+    of_card = [
+        said("a-card", "overridden", overrideReason={"reason": reason, "userComment": "why"}),
+        said("urn:uuid:6BC883B2-B795-4DCB-B661-34884A31D472", "overridden", overrideReason={"userComment": "why"}),
+        said("a-card", "overridden", overrideReason={"reason": reason}),
+        said("a-card", acceptedSuggestions=[{"id": "a"}]),
+        said("a-card"),
+    ]
+    stored(settings, told(settings, *of_card, client="EHR"))
+
+    def found() -> list[str]:
+        with reading.opened(settings) as connection:
+            return list(reading.feedback_problems(connection, keys(settings)))
+
+    assert found() == []
+    changed(settings, lambda connection: connection.execute(update(feedback).values(**change)))
+    assert len(found()) >= 3  # two were accepted before
+    assert all("was changed" in sentence for sentence in found())
+
+
 def test_a_record_that_the_service_did_not_write_is_found(settings: Settings) -> None:
     filled(settings)
     forged = decided(settings)
