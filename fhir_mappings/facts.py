@@ -100,10 +100,10 @@ class Statement:
     grade: int | None = None
     """Overall grade, for conditions that have one (acute GVHD I to IV)."""
     quantity: Quantity | None = None
-    drafted: bool = False
-    """Whether it is an order of the same request: without a date of its own it is for the day of that request."""
     unverified: frozenset[str] = frozenset()
     """The concepts that rest only on codes or words that nobody could verify against a published source."""
+    drafted: bool = False
+    """Whether it is an order of the same request: without a date of its own it is for the day of that request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def ours() -> Iterator[set[int]]:
     allowed = os.sched_getaffinity(0)
     yield allowed
     for thread in Path("/proc/self/task").iterdir():
-        os.sched_setaffinity(int(thread.name), allowed)
+        with suppress(ProcessLookupError):  # it has ended since it was listed
+            os.sched_setaffinity(int(thread.name), allowed)
 
 
 def test_places_are_processors_of_their_own_while_there_are_enough(ours: set[int]) -> None:
