@@ -111,6 +111,17 @@ def _given(statements: Sequence[Statement], facts: Facts) -> list[Statement]:
     return done + [s for s in before if is_order(s) and s.phase == "past"]
 
 
+def _is_under_way(statement: Statement, facts: Facts) -> bool:
+    """Whether it is called current although it began earlier: an order that was perhaps filled, a drug that is taken.
+
+    Of the ordered product only the latter: another order of it may be a copy of this one.
+    """
+    began = statement.when is not None and statement.when.last < facts.as_of
+    of_this = f"therapy:{facts.order.therapy}" in statement.concepts
+    is_taken = statement.evidence.reference.startswith("MedicationStatement/")
+    return is_order(statement) and statement.phase == "current" and began and (is_taken or not of_this)
+
+
 def _sure(given: Sequence[Statement], facts: Facts) -> list[Statement]:
     return [s for s in given if is_certain(s, facts.as_of)]
 
@@ -215,7 +226,8 @@ class EarlierTherapy(Check):
 
     @staticmethod
     def _possible(therapy: str, facts: Facts) -> list[Statement]:
-        given = _given(facts.of(f"therapy:{therapy}"), facts)
+        held = facts.of(f"therapy:{therapy}")
+        given = _given(held, facts) + [s for s in held if _is_under_way(s, facts)]
         if therapy != facts.order.therapy:
             return given
         found = without_orders_of_given(given, facts.as_of)

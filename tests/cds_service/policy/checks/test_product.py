@@ -282,6 +282,23 @@ class TestEarlierTherapy:
         assert (found.outcome.value, found.silent) == ("undocumented", False)
         assert found.reason == "An earlier order of such a therapy may have been given (2024-01-01)."
 
+    @pytest.mark.parametrize(
+        ("reference", "therapy", "silent"),
+        [
+            ("MedicationRequest/r", "tisa-cel", False),
+            ("MedicationStatement/s", "tisa-cel", False),
+            ("MedicationStatement/s", "axi-cel", False),
+            ("MedicationRequest/r", "axi-cel", True),
+        ],
+    )
+    def test_what_began_earlier_and_is_still_current_may_have_been_given(
+        self, reference: str, therapy: str, *, silent: bool
+    ) -> None:
+        current = given_before("2021-03-01", therapy, kind="medication", phase="current")
+        current = replace(current, evidence=replace(current.evidence, reference=reference))
+        found = self.CHECK.evaluate(about(current, course=ONE))
+        assert (found.outcome.value, found.silent) == ("undocumented", silent)
+
     def test_a_doubtful_dose_does_not_turn_a_dose_of_this_course_into_an_earlier_therapy(self) -> None:
         doubtful = given_before("2024-01-01", confirmed=False)
         found = self.CHECK.evaluate(about(given_before("2026-10-20"), doubtful, course=TWO))
