@@ -74,9 +74,8 @@ class WorkerCounts:
         if os.getpid() == self._parent:
             return 0
         if not self._ready and self.folder is not None:
-            _reserve(
-                self.folder, self._place
-            )  # when this raises, nothing is counted now, and the next count tries again
+            # when this raises, nothing is counted now, and the next count tries again
+            _reserve(self.folder, self._place)
             self._ready = True
         return self._place
 
