@@ -40,7 +40,10 @@ _OF_YES_OR_NO = (
 _YES = re.compile(
     r"\s*(?:(?:yes|positive|present|detected|reactive|true)\b|(?:currently )?pregnant[\s.]*$)", re.IGNORECASE
 )
-_NO = re.compile(r"\s*(?:no|not|none|negative|absent|undetected|non-?reactive|denie[sd]|false)\b", re.IGNORECASE)
+_NO = re.compile(
+    r"\s*(?:no|not|none|neg|negative|absent|undetected|non-?reactive|non-?pregnant|(?:patient )?denie[sd]|false)\b",
+    re.IGNORECASE,
+)
 _UNSAID = re.compile(
     r"\s*(?:no (?:answer|data|information|response|result|sample|specimen)|not (?:applicable|asked|assessed|available"
     r"|certain|clear|collected|determined|documented|done|evaluated|known|obtained|performed|recorded|stated|sure|tested"
@@ -48,6 +51,9 @@ _UNSAID = re.compile(
     re.IGNORECASE,
 )
 """What begins like a no and says that there is no answer."""
+_INAPPLICABLE = ("385432009", "NA")
+"""SNOMED CT and HL7's NullFlavor."""
+_NOT_APPLICABLE = re.compile(r"\s*(?:not applicable|n/?a)[\s.]*", re.IGNORECASE)
 _POSITIVE = re.compile(r"\s*(?:positive|present|detected|reactive)[\s.]*", re.IGNORECASE)
 _NEGATIVE = re.compile(
     r"\s*(?:negative|absent|undetected|not (?:detected|present|reactive)|non[- ]?reactive)[\s.]*", re.IGNORECASE
@@ -71,6 +77,18 @@ def answer(holder: Resource, *, measures: bool = False) -> Answer:
     if len(said) == 1:
         return next(iter(said))
     return "unclear" if said or has_value(holder) else "unstated"
+
+
+def is_inapplicable(holder: Resource) -> bool:
+    """Whether the value says that the question does not apply: that answers nothing, nor does it leave it open."""
+    said = describe(holder.get("valueCodeableConcept")) + describe(holder.get("valueString"))
+    codes = any(code in _INAPPLICABLE for _, code in said.codings)
+    return codes or any(_NOT_APPLICABLE.fullmatch(words) for words in said.texts)
+
+
+def is_called_normal(holder: Resource) -> bool:
+    """Whether a laboratory calls a result normal, and nothing else."""
+    return {code for _, code in describe(holder.get("interpretation")).codings} == {"N"}
 
 
 def has_value(holder: Resource) -> bool:

@@ -91,7 +91,8 @@ def read(resource: Resource, lookup: Lookup) -> Reading | None:
 def _is_local(resource: Resource, described: Description) -> bool:
     """Whether the drug is put on skin or eye, by its name, its route or its dosage."""
     for dosage in (*objects(resource.get("dosageInstruction")), *objects(resource.get("dosage"))):
-        for field in ("route", "site", "text"):
+        # a route says how it is given; a text says much else beside it, such as what to put on against the sun
+        for field in ("route",) if dosage.get("route") is not None else ("site", "text"):
             described += describe(dosage.get(field))
     return _LOCAL in matches(described, "dosages").concepts
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fhir_mappings import chimerism, quantities, severity
-from fhir_mappings.answers import Answer, answer, has_value
+from fhir_mappings.answers import Answer, answer, has_value, is_called_normal, is_inapplicable
 from fhir_mappings.chart import Resource
 from fhir_mappings.codes import NOTHING, Match, together
 from fhir_mappings.dates import Moment, moment
@@ -91,7 +91,7 @@ def _part(holder: Resource, code: Description) -> _Part | None:
 
 def _statement(resource: Resource, part: _Part, counts: Standing, taken: Moment) -> Statement | None:
     """Return what one part says; None where it says that the thing is not there, or gives no data."""
-    if part.holder.get("dataAbsentReason") is not None:
+    if part.holder.get("dataAbsentReason") is not None or is_inapplicable(part.holder):
         return None
     grade, measured, value = _grade(part), _measured(part), _words(part.holder)
     if chimerism.is_about(part.asked.concepts):
@@ -99,6 +99,8 @@ def _statement(resource: Resource, part: _Part, counts: Standing, taken: Moment)
         clear = True
     else:
         said = answer(part.holder, measures=not part.asked.concepts.isdisjoint(_NUMBER_DECIDES))
+        if said == "number" and "pregnancy-test" in part.asked.concepts and is_called_normal(part.holder):
+            said = "absent"  # a quantity of the hormone that is normal is that of nobody pregnant
         match, clear = _meaning(part, said, graded=grade is not None)
     if not match.concepts or grade == 0:
         return None

@@ -206,6 +206,10 @@ def test_an_immunosuppressant_on_skin_or_eye_does_not_count(text: str, dosage: d
     [
         ("cyclosporine 25 mg soft gel capsule", {"text": "1 capsule by mouth twice a day"}),
         ("tacrolimus 1 mg capsule", {"route": {"text": "Oral"}}),
+        ("tacrolimus", {"route": {"text": "Oral"}, "text": "1 mg twice a day; apply sunscreen lotion"}),
+        ("tacrolimus", {"text": "Take by mouth. Use sunscreen cream daily"}),
+        ("tacrolimus", {"text": "Swallow whole; may cause blurred vision in both eyes"}),
+        ("tacrolimus", {"text": "1 mg twice a day. If a dose drops out, call"}),
     ],
 )
 def test_an_immunosuppressant_by_mouth_counts(text: str, dosage: dict[str, Any]) -> None:

@@ -137,6 +137,8 @@ def test_a_pregnancy_test_is_positive_only_when_it_says_so(fields: dict[str, Any
     "fields",
     [
         {"valueString": "Negative"},
+        {"valueString": "Neg."},
+        {"interpretation": [concept("i", "N")], "valueQuantity": {"value": 1, "unit": "m[IU]/mL", "comparator": "<"}},
         {"interpretation": [concept("i", "NEG")], "valueQuantity": {"value": 1, "unit": "m[IU]/mL"}},
     ],
 )
@@ -144,6 +146,18 @@ def test_a_negative_pregnancy_test_says_that_the_patient_is_not_pregnant(fields:
     statement = only(bare(code=concept(LOINC, "2106-3"), **fields))
     assert statement.concepts == {"not-pregnant"}
     assert statement.confirmed
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"valueString": "N/A"},
+        {"valueCodeableConcept": {"text": "Not applicable"}},
+        {"valueCodeableConcept": concept(SNOMED, "385432009")},
+    ],
+)
+def test_a_question_that_does_not_apply_says_nothing(fields: dict[str, Any]) -> None:
+    assert observations.read(bare(code=concept(LOINC, "82810-3"), **fields)) is None
 
 
 @pytest.mark.parametrize(
@@ -158,6 +172,8 @@ def test_a_negative_pregnancy_test_says_that_the_patient_is_not_pregnant(fields:
         ({"valueCodeableConcept": concept(SNOMED, "60001007")}, "not-pregnant"),
         ({"valueBoolean": False}, "not-pregnant"),
         ({"valueString": "Not pregnant"}, "not-pregnant"),
+        ({"valueString": "Non-pregnant"}, "not-pregnant"),
+        ({"valueString": "Patient denies pregnancy"}, "not-pregnant"),
     ],
 )
 def test_the_answer_to_the_pregnancy_status_is_pregnant_or_not(fields: dict[str, Any], meant: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
 from typing import ClassVar, NamedTuple
@@ -38,6 +38,14 @@ def earlier_infusions(
         if certain or not any(s.when and s.when.touches(d.first, d.last) for d in other_days):
             found.append(s)
     return without_orders_of_given(found, facts.as_of)
+
+
+def with_mentioned(found: list[Statement], facts: Facts, mentioned: tuple[str, ...]) -> list[Statement]:
+    """Return the infusions, and where none of them is certain what came after one: it was given, who knows when."""
+    if not mentioned or certain_infusions(found, facts.as_of):
+        return found
+    after = [s for s in facts.of(*mentioned) if _may_have_been_given(s) and (not s.when or s.when.first < facts.as_of)]
+    return [*found, *(replace(s, confirmed=False) for s in after[:1])]
 
 
 def _may_have_been_given(statement: Statement) -> bool:
@@ -78,11 +86,15 @@ class InfusionsExceed(Check):
         "value sets", "infusion codes that leave the kind open", default=(), looked_in=_LOOKED_IN
     )
     not_with: tuple[str, ...] = option("value sets", "what on the same day shows another kind", default=())
+    mentioned: tuple[str, ...] = option(
+        "value sets", "what shows that there was one, where none is certain", default=(), looked_in=("procedures",)
+    )
     limit: int = option("count", "the most infusions, this order included")
     same_within_days: int = option("count", "records this close together are one infusion")
 
     def evaluate(self, facts: Facts) -> Finding:
         earlier = earlier_infusions(facts, self.value_set, self.unstated, self.not_with)
+        earlier = with_mentioned(earlier, facts, self.mentioned)
         if not earlier:
             return nothing("No earlier infusion found.")
         certain, possible = count_bounds(earlier, self.same_within_days, facts.as_of)
@@ -120,6 +132,9 @@ class RepeatOutsideWindow(Check):
         "value sets", "infusion codes that leave the kind open", default=(), looked_in=_LOOKED_IN
     )
     not_with: tuple[str, ...] = option("value sets", "what on the same day shows another kind", default=())
+    mentioned: tuple[str, ...] = option(
+        "value sets", "what shows that there was one, where none is certain", default=(), looked_in=("procedures",)
+    )
     insulin: tuple[str, ...] = option(
         "value sets", "the drugs that show dependence", looked_in=("medication-requests",)
     )
@@ -128,6 +143,7 @@ class RepeatOutsideWindow(Check):
 
     def evaluate(self, facts: Facts) -> Finding:
         earlier = earlier_infusions(facts, self.value_set, self.unstated, self.not_with)
+        earlier = with_mentioned(earlier, facts, self.mentioned)
         if not earlier:
             return nothing("No earlier infusion found: the criterion does not apply.")
         if not certain_infusions(earlier, facts.as_of):
