@@ -13,6 +13,7 @@ from fhir_mappings.chart import Resource
 from fhir_mappings.facts import Unreadable
 
 IN_PART = "was sent only in part"
+UNREAD_IN_PART = "could not all be read"
 FAILED = "the EHR reported an error for it"
 FAILED_IN_PART = "the EHR reported an error for a part of it"
 NOT_FHIR = "was not sent in a form that can be read"
@@ -108,7 +109,7 @@ class Intake:
             self._know(identifiers)
         types: set[str] = set()
         problem = IN_PART if bundles.next_link(bundle) or bundles.counts_more(bundle) else None
-        ours = self._person.reference
+        ours, unread = self._person.reference, len(self.unreadable)
         for number, resource in held:
             if resource is None:
                 self.unreadable.append(Unreadable(f"{name} entry {number}", "it holds no resource that can be read"))
@@ -121,6 +122,8 @@ class Intake:
                     types.add(kind)
             elif self.add(resource, f"{name} entry {number}", path, links):
                 types.add(kind)
+        if len(self.unreadable) > unread:
+            problem = problem or UNREAD_IN_PART
         return Taken(frozenset(types), FAILED if problem == FAILED_IN_PART and not types else problem)
 
     def check(self, draft_orders: Sequence[Resource]) -> None:

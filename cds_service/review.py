@@ -28,7 +28,7 @@ from cds_service.policy.labelled import age_fits
 from cds_service.policy.windows import months_before
 from cds_service.questionnaires import canonical
 from cds_service.questionnaires.left_open import open_questions
-from cds_service.routing import Elsewhere, Selected, Selection
+from cds_service.routing import Elsewhere, Selected, Selection, are_known
 from cds_service.settings import PREFIX, Settings
 from cds_service.trace import NOBODY, Trace
 from cds_service.triage import triage
@@ -286,7 +286,7 @@ def _has_failed(record: Record, deciding: frozenset[Records]) -> bool:
 
 
 def _governing(order: Order, record: Record, library: Library, day: datetime.date) -> Sequence[Selection]:
-    all_known = "coverage" not in record.missing
+    all_known = are_known(record.missing, record.unreadable)
     selections = library.router.select(record.insurances, order.therapy, day, all_known=all_known)
     if order.therapy == products.UNIDENTIFIED:
         return [s for s in selections if isinstance(s, Selected) and s.basis == "member-plan"]

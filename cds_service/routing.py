@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from typing import Literal
 
 from cds_service.policy.document import Line, PolicyDocument
-from fhir_mappings.facts import Coding, Insurance
+from fhir_mappings.facts import Coding, Insurance, Records, Unreadable
 
 Basis = Literal["member-plan", "reference"]
 
@@ -279,6 +279,11 @@ def _covers(document: PolicyDocument, therapy: str, line: Line | None) -> bool:
 
 def _judges(document: PolicyDocument, payer: Payer, therapy: str) -> bool:
     return document.payer == payer.id and document.section_for(therapy) is not None
+
+
+def are_known(missing: Mapping[Records, str], unreadable: Iterable[Unreadable]) -> bool:
+    """Whether all coverages of the member are known: none could not be had, and none could not be read."""
+    return "coverage" not in missing and not any(one.reference.startswith("Coverage/") for one in unreadable)
 
 
 def _names_its_payer(insurance: Insurance) -> bool:

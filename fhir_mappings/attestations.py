@@ -6,12 +6,24 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fhir_mappings.chart import Resource
 from fhir_mappings.dates import Moment, date_range, instant, moment
 from fhir_mappings.facts import Attestation, DateRange, Evidence, Unreadable
-from fhir_mappings.json_fields import items, number, objects, one_object, reference_to, resolve, target, text, token
+from fhir_mappings.json_fields import (
+    Lookup,
+    items,
+    number,
+    objects,
+    one_object,
+    reference_to,
+    resolve,
+    target,
+    text,
+    token,
+)
 from fhir_mappings.quantities import written
 from fhir_mappings.resources import MODIFIED, UNREAD_DATE, evidence, is_modified
 
@@ -27,6 +39,7 @@ OF_VALUE = ".value"
 CONTEXT = "http://hl7.org/fhir/us/davinci-dtr/StructureDefinition/qr-context"
 """Names order, coverage and encounter of a response (Da Vinci DTR): R4's ``basedOn`` takes no order of a drug."""
 _ORDERS = {"DeviceRequest", "MedicationRequest", "NutritionOrder", "ServiceRequest"}
+_NOBODY: Lookup = MappingProxyType({})
 _TYPE_AND_ID = re.compile(r"([A-Z][A-Za-z]{1,63})/[A-Za-z0-9.\-]{1,64}", re.ASCII)
 
 
@@ -39,7 +52,7 @@ class Answers:
     quality: Unreadable | None = None
 
 
-def read(resource: Resource, questions: Collection[str] | None = None) -> Answers | None:
+def read(resource: Resource, questions: Collection[str] | None = None, lookup: Lookup = _NOBODY) -> Answers | None:
     """Return the yes and no answers of a completed or amended response, in its order; None when it has none.
 
     ``questions`` are the linkIds that matter; None takes every one. A question answered both yes and no is left out,
@@ -48,7 +61,7 @@ def read(resource: Resource, questions: Collection[str] | None = None) -> Answer
     if token(resource.get("status")) not in ("completed", "amended"):
         return None
     authored, given = moment(resource.get("authored")), _Given.of(resource)
-    found = tuple(_attestations(resource, authored, given, questions))
+    found = tuple(_attestations(resource, authored, given, questions, lookup))
     modified = any(_answered(item, questions) is not None for item in given.modified)
     if not (found or modified):
         return None
@@ -96,11 +109,11 @@ class _Details(NamedTuple):
 
 
 def _attestations(
-    resource: Resource, authored: Moment, given: _Given, questions: Collection[str] | None
+    resource: Resource, authored: Moment, given: _Given, questions: Collection[str] | None, lookup: Lookup
 ) -> Iterator[Attestation]:
     details = _details(given)
     at = instant(resource.get("authored")) if authored.when else None
-    author, questionnaire = _author(resource), text(resource.get("questionnaire"), LONGEST_CANONICAL)
+    author, questionnaire = _author(resource, lookup), text(resource.get("questionnaire"), LONGEST_CANONICAL)
     orders = tuple(dict.fromkeys(_orders(resource)))
     for item in given.plain:
         question, yes = text(item.get("linkId")), _answered(item, questions)
@@ -176,19 +189,19 @@ def _orders(resource: Resource) -> Iterator[str | None]:
             yield named[0] if named else None
 
 
-def _author(resource: Resource) -> str | None:
+def _author(resource: Resource, lookup: Lookup) -> str | None:
     """Return who answered, by the author, else by the source, which says whose answers they are."""
-    return _who(resource, "author") or _who(resource, "source")
+    return _who(resource, "author", lookup) or _who(resource, "source", lookup)
 
 
-def _who(resource: Resource, field: str) -> str | None:
-    """Return a person as ``Type/id``, or the type alone: of one who is contained too, whose id says nothing."""
+def _who(resource: Resource, field: str, lookup: Lookup) -> str | None:
+    """Return a person as ``Type/id``, or the type alone, as of one who is contained or named by the URN of an entry."""
     person = one_object(resource.get(field))
     written, kind = text(target(person)), _kind(person)
     if written is None or not written.startswith(("#", "urn:")):
         return written or kind
-    contained = resolve(person, resource, {}) or {}
-    return text(contained.get("resourceType")) or kind or written
+    named = resolve(person, resource, lookup) or {}
+    return text(named.get("resourceType")) or kind or written
 
 
 def _kind(reference: Mapping[str, Any]) -> str | None:

@@ -76,7 +76,7 @@ def read_chart(chart: Chart, questions: Collection[str] | None = None) -> Record
     found.note(person.unreadable, person.quality)
     return Record(
         person=person,
-        attestations=tuple(_attestations(chart, found, questions)),
+        attestations=tuple(_attestations(chart, found, questions, lookup)),
         insurances=tuple(_insurances(chart, lookup, found)),
         statements=tuple(found.statements),
         supplied=chart.supplied,
@@ -95,9 +95,11 @@ def _person(chart: Chart) -> patient.Person:
     return patient.read(own) if own is not None else patient.NOBODY
 
 
-def _attestations(chart: Chart, found: Found, questions: Collection[str] | None) -> Iterable[Attestation]:
+def _attestations(
+    chart: Chart, found: Found, questions: Collection[str] | None, lookup: Lookup
+) -> Iterable[Attestation]:
     for resource in chart.of_type("QuestionnaireResponse"):
-        answers = attestations.read(resource, questions)
+        answers = attestations.read(resource, questions, lookup)
         if answers is not None and found.is_new(resource):
             found.note(answers.unreadable, answers.quality)
             yield from answers.attestations

@@ -14,7 +14,7 @@ from fhir_mappings.systems import normal_forms, shape_of, system_names, system_u
 SCOPES = frozenset({"medications", "dosages", "procedures", "conditions", "observations", "orders", "reasons"})
 """Where words may be looked for; the same word can mean different things in a drug's name and in a reason."""
 
-_WORDING = frozenset({"words", "not_words", "not_after", "not_before", "not_with", "exact"})
+_WORDING = frozenset({"denied_within", "words", "not_words", "not_after", "not_before", "not_with", "exact"})
 
 
 class ListedCode(NamedTuple):
@@ -103,6 +103,7 @@ def wording(group: Any, *more: str) -> Wording:
         not_before=texts(found.get("not_before", ())),
         not_with=texts(found.get("not_with", ())),
         exact=bool(found.get("exact")),
+        **({"denied_within": int(found["denied_within"])} if "denied_within" in found else {}),
     )
 
 

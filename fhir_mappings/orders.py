@@ -73,7 +73,7 @@ def as_product(order: Order, therapy: str) -> Order:
 
 
 def _recognised(described: Description) -> Recognised | None:
-    return therapies.recognise(described.codings, described.texts)
+    return therapies.recognise(described.codings, described.texts, ordered=True)
 
 
 def _canonical(described: Description) -> tuple[Coding, ...]:

@@ -49,6 +49,8 @@ class Wording:
     not_before: tuple[str, ...] = ()
     not_with: tuple[str, ...] = ()
     exact: bool = False
+    denied_within: int = _REACH
+    """How many words may stand between a negation and what it denies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class _Rule:
     not_after: frozenset[Tokens]
     not_before: frozenset[Tokens]
     not_with: frozenset[Tokens]
+    denied_within: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Phrases:
                 _folded(wording.not_after) | _PREFIX,
                 _folded(wording.not_before) | _folded(wording.not_with),
                 _folded(wording.not_with),
+                wording.denied_within,
             )
             for phrase in wording.words:
                 written = tokens(phrase)
@@ -102,7 +106,7 @@ class Phrases:
                     continue
                 if rule.number in found or _cancelled(rule, folded, at, end):
                     continue
-                if not _denied(folded, at, text) and not _qualified(rule, folded, at, text):
+                if not _denied(rule, folded, at, text) and not _qualified(rule, folded, at, text):
                     found.add(rule.number)
         return sorted(found)
 
@@ -127,9 +131,9 @@ def _cancelled(rule: _Rule, folded: Tokens, start: int, end: int) -> bool:
     )
 
 
-def _denied(folded: Tokens, start: int, text: str) -> bool:
+def _denied(rule: _Rule, folded: Tokens, start: int, text: str) -> bool:
     """Whether a negation stands a few words before the mention in its clause. The nearest one decides."""
-    for at in range(start - 1, max(-1, start - 2 - _REACH), -1):
+    for at in range(start - 1, max(-1, start - 2 - rule.denied_within), -1):
         if folded[at] in _TURNS:
             return False
         if folded[at] in _NEGATIONS and _negates(folded, at, start):

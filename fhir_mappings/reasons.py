@@ -72,11 +72,15 @@ def _names_a_diagnosis(described: Description) -> bool:
     return any(_is_known_diagnosis(*coding) for coding in described.codings)
 
 
+_BROAD = frozenset({"heme-malignancy", "heme-malignancy-remission", "heme-malignancy-relapse"})
+"""Value sets that hold the diagnoses of labels without telling them apart."""
+
+
 def _is_known_diagnosis(system: str | None, code: str | None) -> bool:
     """Whether a code can be held against a label: what nobody here knows may be the label's own diagnosis."""
     found = codes.canonical(system, code)
     if found is None or found.system not in {"icd-10-cm", "snomed"}:
         return False
     if found.system == "snomed":  # only ICD-10-CM tells by the code itself what it is about
-        return codes.match_code(system, code) != codes.NOTHING
+        return not codes.match_code(system, code).concepts <= _BROAD
     return found.code[0] not in _CIRCUMSTANCES and not codes.is_header(found.code)

@@ -53,6 +53,8 @@ class _Naming(NamedTuple):
     gives_way_to: frozenset[str] = frozenset()
     notice: str | None = None
     alternatives: tuple[str, ...] = ()
+    mentioned_counts: bool = False
+    """Whether it counts whatever stands around its name, or beside it as a code."""
 
     def gives_way(self, other: _Naming) -> bool:
         named = {other.therapy, "anything"} | ({"products"} if other.is_product else set())
@@ -62,7 +64,8 @@ class _Naming(NamedTuple):
 class _Registry(NamedTuple):
     titles: dict[str, str]
     codes: dict[tuple[str, str], _Naming]
-    phrases: Phrases
+    recorded: Phrases
+    ordered: Phrases
     named: list[_Naming]
     """What the phrases name, in their order."""
     listed: dict[str, tuple[ListedCode, ...]]
@@ -72,15 +75,21 @@ class _Registry(NamedTuple):
     beginnings: frozenset[tuple[str, str]]
 
 
-def recognise(codings: Sequence[tuple[str | None, str | None]], texts: Sequence[str]) -> Recognised | None:
+def recognise(
+    codings: Sequence[tuple[str | None, str | None]], texts: Sequence[str], *, ordered: bool = False
+) -> Recognised | None:
     """Return the therapy that codes (raw system, raw code) and names tell; None when it is none that we know.
 
+    ``ordered``: they are those of an order, whose text speaks of more than a name (how, after what); what a chart only
+    mentions was not given.
     Codes win over texts, except where a code says less than a name (an unlisted biologic, an islet transplant).
     """
     registry = _registry()
     coded = [registry.codes[f] for c in codings for f in normal_forms(*c) if f in registry.codes]
-    said = [naming for text in texts for naming in (_said if len(text) > LONGEST else _said_before)(text)]
-    if not coded and (not said or is_something_else(codings)):
+    said = [naming for text in texts for naming in (_said if len(text) > LONGEST else _said_before)(text, ordered)]
+    if not coded and said and is_something_else(codings):
+        said = [naming for naming in said if naming.mentioned_counts]
+    if not coded and not said:
         return None
     name = min(said, key=lambda naming: naming.rank, default=None)
     firm = [code for code in coded if name is None or not code.gives_way(name)]
@@ -119,9 +128,10 @@ def value_sets() -> frozenset[str]:
     return frozenset(n for n, found in listed.items() if found and all((c.system, c.code) in known for c in found))
 
 
-def _said(text: str) -> tuple[_Naming, ...]:
+def _said(text: str, ordered: bool) -> tuple[_Naming, ...]:
     registry = _registry()
-    return tuple(registry.named[place] for place in registry.phrases.find(text))
+    phrases = registry.ordered if ordered else registry.recorded
+    return tuple(registry.named[place] for place in phrases.find(text))
 
 
 _said_before = lru_cache(maxsize=16384)(_said)
@@ -182,17 +192,17 @@ def read_registry(path: Path, listed: Mapping[str, Product], shared: Iterable[Sh
     codes: dict[tuple[str, str], _Naming] = {}
     found = strict_yaml.read(path)
     try:
-        fields(found, {"therapies", "nothing"}, {"mentioned", "something_else"})
-        around = wording({"words": (), **found.get("mentioned", {})})
-        products_named = [(_around(words, around), naming) for words, naming in _product_namings(listed, shared, codes)]
-        wordings = [*products_named, *_therapy_namings(found, titles, codes, around)]
+        fields(found, {"therapies", "nothing"}, {"mentioned", "not_ordered", "something_else"})
+        mentioned, not_ordered = (wording({"words": (), **found.get(n, {})}) for n in ("mentioned", "not_ordered"))
+        wordings = [*_product_namings(listed, shared, codes), *_therapy_namings(found, titles, codes)]
         codes_of = {entry["id"]: _listed(entry) for entry in found["therapies"]}
         others, beginnings = _something_else(found.get("something_else", {}))
     except ValueError as error:
         raise BadDataError(f"{path.name}: {error}") from error
     named = [naming._replace(rank=rank) for rank, (_, naming) in enumerate(wordings)]
-    phrases = Phrases([words for words, _ in wordings])
-    return _Registry(titles, codes, phrases, named, codes_of, others, beginnings)
+    recorded = Phrases([_around(*one, mentioned) for one in wordings])
+    ordered = Phrases([_around(*one, not_ordered) for one in wordings])
+    return _Registry(titles, codes, recorded, ordered, named, codes_of, others, beginnings)
 
 
 def _product_namings(
@@ -212,7 +222,7 @@ def _product_namings(
 
 
 def _therapy_namings(
-    found: Any, titles: dict[str, str], codes: dict[tuple[str, str], _Naming], around: Wording
+    found: Any, titles: dict[str, str], codes: dict[tuple[str, str], _Naming]
 ) -> Iterator[tuple[Wording, _Naming]]:
     """Add the titles and codes of the therapies that are no product and yield how texts name them."""
     for entry in found["therapies"]:
@@ -224,22 +234,24 @@ def _therapy_namings(
             for code in _codes(group):
                 codes.setdefault((code.system, code.code), naming)
         for group in entry["words"]:
-            words = wording(group, "notice")
-            if not entry.get("mentioned_counts"):
-                words = _around(words, around)
-            yield words, _Naming(entry["id"], "text", 0, notice=group.get("notice"))
+            counts = bool(entry.get("mentioned_counts"))
+            naming = _Naming(entry["id"], "text", 0, notice=group.get("notice"), mentioned_counts=counts)
+            yield wording(group, "notice"), naming
     for group in found["nothing"]:
-        yield wording(group), _Naming(NOT_A_THERAPY, "text", 0)
+        yield wording(group), _Naming(NOT_A_THERAPY, "text", 0, mentioned_counts=True)
 
 
-def _around(words: Wording, around: Wording) -> Wording:
-    """Return a wording that what stands around a mere mention cancels as well."""
+def _around(words: Wording, naming: _Naming, around: Wording) -> Wording:
+    """Return a wording that what stands around a mere mention cancels as well, unless a mention counts."""
+    if naming.mentioned_counts:
+        return words
     return replace(
         words,
         not_words=words.not_words + around.not_words,
         not_after=words.not_after + around.not_after,
         not_before=words.not_before + around.not_before,
         not_with=words.not_with + around.not_with,
+        denied_within=around.denied_within,
     )
 
 

@@ -17,7 +17,7 @@ from cds_service.policy.checks.product import QualifiedCentre
 from cds_service.policy.document import Assessment, CriterionResult, PolicyDocument, PriorAuthorization
 from cds_service.policy.outcome import Outcome
 from cds_service.policy.windows import age_on
-from cds_service.routing import NO_PAYER, Elsewhere, Selected, Selection
+from cds_service.routing import NO_PAYER, Elsewhere, Selected, Selection, are_known
 from fhir_mappings import products
 from fhir_mappings.chart import NOT_SENT
 from fhir_mappings.facts import Coding, Facts
@@ -82,7 +82,7 @@ def _assertion(decision: Decision, coverage: str, terms: Terms) -> Assertion:
     order, billing = facts.order.reference, _billing(facts)
     document = _document(selection)
     url = f"{terms.base_url}/policies/{quote(document.id)}?on={facts.as_of}" if document else None
-    all_known = "coverage" not in facts.missing
+    all_known = are_known(facts.missing, facts.unreadable)
     if selection.inactive and selection.payer is not None and all_known:
         reason = Reason("No active coverage: it is not active on the service date.", NOT_ACTIVE)
         return Assertion(order, coverage, "not-covered", None, (reason,), basis=_basis(decision))

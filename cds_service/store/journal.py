@@ -123,7 +123,8 @@ class Journal:
     def take(self) -> Iterator[Taken]:
         """Yield each file that no living process writes, and this process's own, closed.
 
-        One with a line of a key that is not configured is left for a process that has the key.
+        One of a key that is not configured is left for a process that has the key, and so is one with a line of such a
+        key among others, once those are stored: to store them again then changes nothing.
         Whoever takes a file stores its entries and then calls ``done`` or, to try it later, nothing.
         """
         self.close()
@@ -132,13 +133,16 @@ class Journal:
                 if not held:
                     continue
                 taken = self._taken(path)
-                if taken.unknown:
+                if taken.unknown and not taken.entries:
                     self._leave(taken)
                 else:
                     yield taken
 
     def done(self, taken: Taken) -> None:
         """Forget a file: what is in it is stored. Lines that nobody can trust are set aside."""
+        if taken.unknown:
+            self._leave(taken)
+            return
         for line in taken.damaged:
             log.error("journal line damaged", file=taken.path.name)
             self._keep_damaged(line + b"\n")

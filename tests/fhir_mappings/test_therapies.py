@@ -139,8 +139,7 @@ def test_a_name_names_a_therapy(text: str, expected: str) -> None:
         "Maci, the surname",
         "CAR-T toxicity monitoring",
         "Crossmatch of donor lymphocytes",
-        "Consultation about Casgevy or Lyfgenia",
-        "Education on gene therapy (Casgevy)",
+        "Consultation about Casgevy",
         "Troponin after Zolgensma",
         "Autologous stem cell harvesting for Casgevy",
         "Apheresis for Kymriah",
@@ -150,6 +149,33 @@ def test_a_name_names_a_therapy(text: str, expected: str) -> None:
 )
 def test_other_orders_are_for_no_therapy(text: str) -> None:
     assert therapy(text=text) is None
+    assert recognise([], [text], ordered=True) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Donor lymphocyte infusion post allogeneic HSCT", "donor-lymphocyte-infusion"),
+        ("KYMRIAH (post-lymphodepletion) IV", "tisagenlecleucel"),
+        ("Casgevy clinic-administered infusion", "exagamglogene"),
+        ("Imlygic follow-up dose", "talimogene"),
+        ("Islet autotransplant post pancreatectomy", "islet-autologous"),
+        ("Referral for Casgevy infusion", "exagamglogene"),
+        ("Do not irradiate Casgevy", "exagamglogene"),
+        ("Not T-cell depleted DLI", "donor-lymphocyte-infusion"),
+        ("Unmanipulated, not CD34 selected donor lymphocyte infusion", "donor-lymphocyte-infusion"),
+    ],
+)
+def test_an_order_says_more_than_a_name(text: str, expected: str) -> None:
+    found = recognise([("urn:oid:1.2.3", "4711")], [text], ordered=True)
+    assert found is not None
+    assert found.therapy == expected
+
+
+def test_a_fertility_order_counts_beside_a_code_of_a_visit() -> None:
+    found = recognise([(CPT, "99243")], ["Fertility preservation consultation"], ordered=True)
+    assert found is not None
+    assert found.therapy == "fertility-preservation"
 
 
 @pytest.mark.parametrize(
