@@ -18,7 +18,11 @@ _SHORTENED = frozenset({"don", "doesn", "didn", "isn", "aren", "wasn", "weren", 
 _NEGATIONS = frozenset({"no", "not", "never", "without", "denies", "denied", "neither", "nor"}) | _SHORTENED
 _NO_DENIAL = frozenset({"only", "just", "merely", "simply", "doubt", "delay", "question"})
 """After a negation they make it none: "not only", "without delay"."""
-_TURNS = frozenset({"but", "however", "although", "though", "except", "despite", "because", "while", "whereas"})
+_TURNS = frozenset(
+    {"but", "however", "although", "though", "except", "despite", "because", "while", "whereas"}
+    | {"after", "following", "since", "has", "have", "now"}
+)
+"""After them something else is said: "not in remission after relapse", "without GVHD has relapse"."""
 _REACH = 5
 """Words that may stand between a negation and what it denies ("no evidence of cytogenetic or molecular relapse")."""
 _CLAUSE_END = re.compile(r"[;:,!?()\[\]\n]|\.(?!\d)|\s[-\u2013\u2014]\s")

@@ -318,9 +318,31 @@ def test_a_service_that_only_mentions_a_thing_is_not_that_thing(text: str) -> No
     assert said(text, "procedures") == set()
 
 
-@pytest.mark.parametrize("text", ["Islet transplant follow-up visit", "US liver with Doppler, post islet transplant"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Islet transplant follow-up visit",
+        "US liver with Doppler, post islet transplant",
+        "No complications after islet transplant",
+    ],
+)
 def test_what_comes_after_a_transplant_says_that_there_may_have_been_one(text: str) -> None:
     assert said(text, "procedures") == {"islet-infusion-mentioned"}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_said"),
+    [
+        ("AML not in remission after relapse", True),
+        ("Patient without GVHD has relapse", True),
+        ("MRD not cleared after relapse", True),
+        ("No evidence of disease relapse", False),
+        ("Patient has no relapse", False),
+        ("Not in relapse", False),
+    ],
+)
+def test_what_follows_a_turn_is_not_denied_by_what_went_before(text: str, *, is_said: bool) -> None:
+    assert ("relapse-purpose" in said(text, "reasons")) == is_said
 
 
 def test_a_closed_loop_pump_is_no_bioartificial_pancreas() -> None:
