@@ -185,8 +185,8 @@ class RepeatOutsideWindow(Check):
         active = [i for i in insulin if i.stands]
         restart = self._restart(infused, active, insulin)
         if restart is not None:
-            start, statement = restart
-            text = f"Insulin was restarted {_began(statement.when, as_of, after)}"
+            start, when = restart
+            text = f"Insulin was restarted {_began(when, as_of, after)}"
             if (as_of - start).days > self.within_days:
                 return holds(f"{text}: more than {self.within_days}.", shown)
             return fails(f"{text}: within {self.within_days}.", shown)
@@ -200,9 +200,9 @@ class RepeatOutsideWindow(Check):
 
     def _restart(
         self, infused: date, active: list[_Insulin], insulin: Sequence[_Insulin]
-    ) -> tuple[date, Statement] | None:
+    ) -> tuple[date, DateRange] | None:
         """Return when insulin began again after a documented interval without any, if there was one."""
-        started = [(i.start, i.statement) for i in active if i.start]
+        started = [(i.start, i.statement.when) for i in active if i.start and i.statement.when]
         ends = [i.end for i in insulin if not i.stands]
         known = [end for end in ends if end is not None]
         if not started or len(started) != len(active) or not known or len(known) != len(ends):
@@ -258,9 +258,7 @@ def _last_day(infusions: Sequence[Statement], as_of: date) -> date | None:
     return last
 
 
-def _began(when: DateRange | None, as_of: date, after: str) -> str:
-    if when is None:
-        return after
+def _began(when: DateRange, as_of: date, after: str) -> str:
     day = f"{'on' if when.first == when.last else 'in'} {day_in_words(when)}"
     return f"{day} {after}, {_span((as_of - when.last).days, (as_of - when.first).days)} days before the service date"
 
