@@ -18,10 +18,19 @@ def is_certain(statement: Statement, as_of: date) -> bool:
     return statement.confirmed and (statement.when is None or statement.when.last < as_of)
 
 
+def may_lie_before(statement: Statement, as_of: date) -> bool:
+    """Whether it may lie before the service date; undated counts."""
+    return statement.when is None or statement.when.first < as_of
+
+
+def certain_doses(found: Iterable[Statement], as_of: date) -> list[Statement]:
+    """Return the doses that certainly were given before the service date."""
+    return [s for s in found if not is_order(s) and is_certain(s, as_of)]
+
+
 def without_orders_of_given(found: Sequence[Statement], as_of: date) -> list[Statement]:
     """Return what may stand for a dose: beside doses that certainly were given, orders are those doses' own."""
-    given = [s for s in found if not is_order(s)]
-    return given if any(is_certain(s, as_of) for s in given) else list(found)
+    return [s for s in found if not is_order(s)] if certain_doses(found, as_of) else list(found)
 
 
 def at_most(found: Iterable[Statement], counted: Callable[[list[Statement]], int]) -> int:

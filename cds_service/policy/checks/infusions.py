@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
 from typing import ClassVar, NamedTuple
 
 from cds_service.policy.checks.check import KIND_OF, Check, option
-from cds_service.policy.checks.doses import at_most, is_certain, is_order, without_orders_of_given
+from cds_service.policy.checks.doses import (
+    at_most,
+    certain_doses,
+    is_order,
+    may_lie_before,
+    without_orders_of_given,
+)
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, nothing, unclear
 from cds_service.policy.windows import day_in_words, days_from, distinct_days
@@ -17,46 +23,6 @@ from fhir_mappings.facts import DateRange, Facts, Records, Statement
 
 _LOOKED_IN: tuple[Records, ...] = ("procedures", "medication-administrations", "conditions")
 _COUNTED = frozenset(KIND_OF[place] for place in _LOOKED_IN)
-
-
-def earlier_infusions(
-    facts: Facts, value_set: tuple[str, ...], unstated: tuple[str, ...], not_with: tuple[str, ...]
-) -> list[Statement]:
-    """Return the infusions before the service date: those of the value set, and the unstated ones that count as such.
-
-    One whose code leaves the kind open does not count when something of ``not_with`` stands on the same day. Completed
-    orders and dispenses may be infusions, where no infusion is certain.
-    """
-    other_days = [s.when for s in facts.of(*not_with) if s.when]
-    found = []
-    for s in facts.of(*value_set, *unstated):
-        if not _may_have_been_given(s) or s.concepts.intersection(not_with):
-            continue
-        if s.when is not None and s.when.first >= facts.as_of:
-            continue
-        certain = bool(s.concepts.intersection(value_set))
-        if certain or not any(s.when and s.when.touches(d.first, d.last) for d in other_days):
-            found.append(s)
-    return without_orders_of_given(found, facts.as_of)
-
-
-def with_mentioned(found: list[Statement], facts: Facts, mentioned: tuple[str, ...]) -> list[Statement]:
-    """Return the infusions, and where none of them is certain what came after one: it was given, who knows when."""
-    if not mentioned or certain_infusions(found, facts.as_of):
-        return found
-    after = [s for s in facts.of(*mentioned) if _may_have_been_given(s) and (not s.when or s.when.first < facts.as_of)]
-    return [*found, *(replace(s, confirmed=False) for s in after[:1])]
-
-
-def _may_have_been_given(statement: Statement) -> bool:
-    if is_order(statement):
-        return statement.phase == "past"
-    return statement.kind in _COUNTED and statement.phase != "planned"
-
-
-def certain_infusions(infusions: Iterable[Statement], as_of: date) -> list[Statement]:
-    """Return the infusions that certainly were given before the service date."""
-    return [s for s in infusions if not is_order(s) and is_certain(s, as_of)]
 
 
 def count_bounds(infusions: Sequence[Statement], same_within_days: int, as_of: date) -> tuple[int, int]:
@@ -67,20 +33,16 @@ def count_bounds(infusions: Sequence[Statement], same_within_days: int, as_of: d
         vague = sum(s.when is None or s.when.first != s.when.last for s in found)
         return distinct_days(exact, same_within_days) + vague
 
-    sure = certain_infusions(infusions, as_of)
+    sure = certain_doses(infusions, as_of)
     undated = sum(s.when is None for s in sure)
     certain = distinct_days((s.when for s in sure if s.when), same_within_days) + undated
     return certain, max(certain, at_most(infusions, most))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InfusionsExceed(Check):
-    """Earlier infusions and this order together are more than the course allows.
+class OfInfusions(Check):
+    """What asks for the infusions before the service date."""
 
-    Completed orders and dispenses without a recorded infusion may be infusions: where they make too many, it is open.
-    """
-
-    key: ClassVar[str] = "infusions_exceed"
     value_set: tuple[str, ...] = option("value sets", "infusions that count", looked_in=_LOOKED_IN)
     unstated: tuple[str, ...] = option(
         "value sets", "infusion codes that leave the kind open", default=(), looked_in=_LOOKED_IN
@@ -89,12 +51,55 @@ class InfusionsExceed(Check):
     mentioned: tuple[str, ...] = option(
         "value sets", "what shows that there was one, where none is certain", default=(), looked_in=("procedures",)
     )
+
+    @property
+    def records(self) -> frozenset[Records]:
+        return frozenset({"procedures", "medication-administrations", "medication-requests"})
+
+    def earlier(self, facts: Facts) -> list[Statement]:
+        """Return the infusions: those of the value set, and the unstated ones that count as such.
+
+        One whose code leaves the kind open does not count when something of ``not_with`` stands on the same day.
+        Completed orders and dispenses may be infusions, where no infusion is certain; what came after one tells then
+        that there was one, who knows when.
+        """
+        found = [s for s in self._given(facts, *self.value_set, *self.unstated) if self._is_of_the_kind(s, facts)]
+        if certain_doses(found, facts.as_of):
+            return without_orders_of_given(found, facts.as_of)
+        return [*found, *(replace(s, confirmed=False) for s in self._given(facts, *self.mentioned)[:1])]
+
+    @staticmethod
+    def _given(facts: Facts, *names: str) -> list[Statement]:
+        return [s for s in facts.of(*names) if _may_have_been_given(s) and may_lie_before(s, facts.as_of)]
+
+    def _is_of_the_kind(self, statement: Statement, facts: Facts) -> bool:
+        if not statement.concepts.isdisjoint(self.not_with):
+            return False
+        if not statement.concepts.isdisjoint(self.value_set):
+            return True
+        day, others = statement.when, [s.when for s in facts.of(*self.not_with) if s.when]
+        return not any(day and day.touches(other.first, other.last) for other in others)
+
+
+def _may_have_been_given(statement: Statement) -> bool:
+    if is_order(statement):
+        return statement.phase == "past"
+    return statement.kind in _COUNTED and statement.phase != "planned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfusionsExceed(OfInfusions):
+    """Earlier infusions and this order together are more than the course allows.
+
+    Completed orders and dispenses without a recorded infusion may be infusions: where they make too many, it is open.
+    """
+
+    key: ClassVar[str] = "infusions_exceed"
     limit: int = option("count", "the most infusions, this order included")
     same_within_days: int = option("count", "records this close together are one infusion")
 
     def evaluate(self, facts: Facts) -> Finding:
-        earlier = earlier_infusions(facts, self.value_set, self.unstated, self.not_with)
-        earlier = with_mentioned(earlier, facts, self.mentioned)
+        earlier = self.earlier(facts)
         if not earlier:
             return nothing("No earlier infusion found.")
         certain, possible = count_bounds(earlier, self.same_within_days, facts.as_of)
@@ -114,27 +119,15 @@ class InfusionsExceed(Check):
             f"earlier infusions and this one are more than {self.limit} (records up to {days} apart are one infusion)"
         )
 
-    @property
-    def records(self) -> frozenset[Records]:
-        return frozenset({"procedures", "medication-administrations", "medication-requests"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepeatOutsideWindow(Check):
+class RepeatOutsideWindow(OfInfusions):
     """A repeat infusion comes although insulin independence stands, or more than the window after it was lost.
 
     Open where another infusion may have been the last, or where insulin is unconfirmed or its dates are too vague.
     """
 
     key: ClassVar[str] = "repeat_outside_window"
-    value_set: tuple[str, ...] = option("value sets", "infusions that count", looked_in=_LOOKED_IN)
-    unstated: tuple[str, ...] = option(
-        "value sets", "infusion codes that leave the kind open", default=(), looked_in=_LOOKED_IN
-    )
-    not_with: tuple[str, ...] = option("value sets", "what on the same day shows another kind", default=())
-    mentioned: tuple[str, ...] = option(
-        "value sets", "what shows that there was one, where none is certain", default=(), looked_in=("procedures",)
-    )
     insulin: tuple[str, ...] = option(
         "value sets", "the drugs that show dependence", looked_in=("medication-requests",)
     )
@@ -142,11 +135,10 @@ class RepeatOutsideWindow(Check):
     free_days: int = option("count", "the days without an order that count as an insulin-free interval")
 
     def evaluate(self, facts: Facts) -> Finding:
-        earlier = earlier_infusions(facts, self.value_set, self.unstated, self.not_with)
-        earlier = with_mentioned(earlier, facts, self.mentioned)
+        earlier = self.earlier(facts)
         if not earlier:
             return nothing("No earlier infusion found: the criterion does not apply.")
-        if not certain_infusions(earlier, facts.as_of):
+        if not certain_doses(earlier, facts.as_of):
             return unclear(f"An earlier infusion is possible, but not certain ({dates(earlier)}).", earlier)
         last = _last_day(earlier, facts.as_of)
         if last is None:
@@ -169,10 +161,6 @@ class RepeatOutsideWindow(Check):
             f"{self.within_days} days after it was lost (more than {self.free_days} days without insulin count as "
             "independence)"
         )
-
-    @property
-    def records(self) -> frozenset[Records]:
-        return frozenset({"procedures", "medication-administrations", "medication-requests"})
 
     def _decisive_days(self, as_of: date, infused: date) -> tuple[tuple[date, ...], tuple[date, ...]]:
         """Return the starts and the ends of insulin that an outcome can turn on: first, last and one between."""
@@ -251,7 +239,7 @@ def _near(day: date, when: DateRange | None) -> date | None:
 
 def _last_day(infusions: Sequence[Statement], as_of: date) -> date | None:
     """Return the day of the last infusion; None when one without a certain day may have been the last."""
-    certain = certain_infusions(infusions, as_of)
+    certain = certain_doses(infusions, as_of)
     last = max((s.when.first for s in certain if s.when and s.when.first == s.when.last), default=None)
     if last is None or any(s.when is None or s.when.last > last for s in infusions):
         return None

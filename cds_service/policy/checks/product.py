@@ -9,7 +9,14 @@ from functools import lru_cache
 from typing import ClassVar, get_args
 
 from cds_service.policy.checks.check import Check, named, option
-from cds_service.policy.checks.doses import at_most, is_certain, is_order, without_orders_of_given
+from cds_service.policy.checks.doses import (
+    at_most,
+    certain_doses,
+    is_certain,
+    is_order,
+    may_lie_before,
+    without_orders_of_given,
+)
 from cds_service.policy.checks.recorded import dates
 from cds_service.policy.finding import Finding, fails, holds, in_order, nothing, unclear
 from cds_service.policy.outcome import Outcome
@@ -106,7 +113,7 @@ def _given(statements: Sequence[Statement], facts: Facts) -> list[Statement]:
     """Return the statements that show that a product was given before the service date, or may have been."""
     if not statements:
         return []
-    before = [s for s in statements if s.when is None or s.when.first < facts.as_of]
+    before = [s for s in statements if may_lie_before(s, facts.as_of)]
     done = [s for s in before if s.kind in {"procedure", "administration"} and s.phase == "done"]
     return done + [s for s in before if is_order(s) and s.phase == "past"]
 
@@ -131,9 +138,8 @@ def _beyond_one_course(given: Sequence[Statement], facts: Facts) -> bool:
 
     Orders alone show that it was given, but neither how often nor when.
     """
-    sure = _sure(given, facts)
-    doses = [s for s in sure if not is_order(s)]
-    return _fill_the_course(_distinct(doses) if doses else min(len(sure), 1), doses, facts)
+    doses = certain_doses(given, facts.as_of)
+    return _fill_the_course(_distinct(doses) if doses else min(len(_sure(given, facts)), 1), doses, facts)
 
 
 def _maybe_beyond_one_course(given: Sequence[Statement], facts: Facts) -> bool:
