@@ -54,13 +54,18 @@ def _opened(inside: Sequence[object], depth: int) -> Iterator[tuple[int, Mapping
             yield number, None
 
 
+def of_list(resources: list[object]) -> dict[str, Any]:
+    """Return as a Bundle what some clients send as a list of resources."""
+    return {"resourceType": "Bundle", "entry": [{"resource": resource} for resource in resources]}
+
+
 def named(value: object, depth: int = 1) -> Iterator[tuple[object, Mapping[str, Any]]]:
     """Yield the fullUrl (None when there is none) and resource of everything in a resource, a list of them or a Bundle.
 
     A Bundle inside is opened, but none inside that.
     """
     if isinstance(value, list):
-        value = {"resourceType": "Bundle", "entry": [{"resource": resource} for resource in value]}
+        value = of_list(value)
     if not isinstance(value, dict):
         return
     if value.get("resourceType") != "Bundle":

@@ -79,7 +79,7 @@ class Intake:
         if value is None:
             return Taken(frozenset())
         if isinstance(value, list):
-            value = {"resourceType": "Bundle", "entry": [{"resource": resource} for resource in value]}
+            value = bundles.of_list(value)
         kind = value.get("resourceType") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(kind, str):
             return Taken(frozenset(), NOT_FHIR)

@@ -33,12 +33,11 @@ from cds_service.settings import PREFIX, Settings
 from cds_service.trace import NOBODY, Trace
 from cds_service.triage import triage
 from fhir_mappings import attestations, products, therapies
-from fhir_mappings.chart import NOT_SENT, Chart, Resource
+from fhir_mappings.chart import ALWAYS_NEEDED, NOT_SENT, Chart, Resource
 from fhir_mappings.extract import Record, facts, read_chart
 from fhir_mappings.facts import DateRange, Facts, Order, Records
 from fhir_mappings.orders import as_product
 
-ALWAYS_NEEDED: frozenset[Records] = frozenset({"patient", "coverage"})
 BESIDE_A_THERAPY = frozenset({"fertility-preservation", "medical-transport"})
 """Orders that only matter beside a cell or gene therapy, in the request or in the chart: given or planned."""
 BESIDE_MONTHS = 12

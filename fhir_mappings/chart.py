@@ -28,6 +28,9 @@ TYPE_OF: Mapping[Records, str] = MappingProxyType(
 )
 """The FHIR resource type that each kind of record holds."""
 
+ALWAYS_NEEDED: frozenset[Records] = frozenset({"patient", "coverage"})
+"""What decides for every order: whose policy governs, and by which rules for age and sex."""
+
 NOT_SENT = "was not sent"
 """The reason in ``Chart.missing`` for what the EHR left out and nobody fetched."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from cds_service.policy.document import Assessment, CriterionResult
 from cds_service.policy.evaluate import RECORD_NAMES
 from cds_service.policy.outcome import Outcome
-from fhir_mappings.chart import NOT_SENT
+from fhir_mappings.chart import ALWAYS_NEEDED, NOT_SENT
 from fhir_mappings.facts import Facts, Records
 
 SUMMARY_LIMIT = 139
@@ -21,8 +21,6 @@ HEADINGS = {
 ADVICE = "This compares the chart with the policy. It is advice; the payer decides."
 _ARTICLES = frozenset({"The", "An", "A"})
 DECEASED = "The patient is recorded as deceased."
-_ALWAYS_TELLING: frozenset[Records] = frozenset({"patient", "coverage"})
-"""What decides for every order: whose policy governs, and by which rules for age and sex."""
 
 
 def summary(therapy: str, payer: str, policy: str, assessment: Assessment) -> str:
@@ -89,7 +87,7 @@ def missing_notices(missing: Mapping[Records, str], needed: frozenset[Records] =
     """Return what could not be had of the records that an order needs (patient and coverage always), by the reason."""
     names: dict[str, list[str]] = {}
     for record, reason in missing.items():
-        if record in needed or record in _ALWAYS_TELLING:
+        if record in needed or record in ALWAYS_NEEDED:
             names.setdefault(reason, []).append(RECORD_NAMES[record])
     leads = {reason: "Not sent" if reason == NOT_SENT else f"Not available, {reason}" for reason in names}
     return [f"{leads[why]}: {', '.join(of_it)}. What they would show is not known." for why, of_it in names.items()]
