@@ -103,7 +103,7 @@ def wording(group: Any, *more: str) -> Wording:
         not_before=texts(found.get("not_before", ())),
         not_with=texts(found.get("not_with", ())),
         exact=bool(found.get("exact")),
-        **({"denied_within": int(found["denied_within"])} if "denied_within" in found else {}),
+        **({"denied_within": _whole(found["denied_within"])} if "denied_within" in found else {}),
     )
 
 
@@ -123,6 +123,12 @@ def fields(found: Any, needed: Iterable[str], others: Iterable[str]) -> dict[str
         raise ValueError(f"misses {sorted(missing)}")
     if unknown := found.keys() - {*needed, *others}:
         raise ValueError(f"unknown keys {sorted(unknown)}")
+    return found
+
+
+def _whole(found: Any) -> int:
+    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+        raise ValueError(f"expected a whole number from 0, found {found!r}")
     return found
 
 

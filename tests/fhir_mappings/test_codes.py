@@ -396,6 +396,7 @@ def test_every_way_to_write_an_icd_code_leads_to_its_value_set(code: listings.Li
         ("{name: x, title: t, codes: [{system: cpt, verified: v, codes: '38242'}]}", "expected a list of texts"),
         ("{name: x, title: t, codes: [{system: ndc, verified: v, codes: ['7353900101']}]}", "are no codes of ndc"),
         ("{name: x, title: t, words: [{in: [reasons], verified: v, words: [1]}]}", "expected a list of texts"),
+        ("{name: x, title: t, words: [{in: [reasons], verified: v, words: [a], denied_within: }]}", "a whole number"),
         ("{name: x, title: t, words: [{in: [nowhere], verified: v, words: [a]}]}", "unknown scope in ['nowhere']"),
         ("{name: x, title: t, words: [{in: [], verified: v, words: [a]}]}", "unknown scope in []"),
         ("{name: x, title: t, words: [{verified: v, words: [a]}]}", "misses ['in']"),
