@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,23 @@ def cards(body: dict[str, Any], services: review.Services) -> list[dict[str, Any
 def assessment(card: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = card["extension"]["coverage-cds.assessment"]
     return found
+
+
+def with_a_yes(
+    body: dict[str, Any], question: str, authored: str, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a request whose prefetch answers one question with yes."""
+    given = {
+        "resourceType": "QuestionnaireResponse",
+        "id": "given",
+        "status": "completed",
+        "subject": {"reference": f"Patient/{body['context']['patientId']}"},
+        "authored": authored,
+        "item": [{"linkId": question, "answer": [{"valueBoolean": True}]}],
+        **(more or {}),
+    }
+    body["prefetch"]["questionnaireResponses"] = {"resourceType": "Bundle", "entry": [{"resource": given}]}
+    return body
 
 
 def orders(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -390,16 +408,7 @@ def test_an_open_question_is_offered_as_a_task_and_named_in_the_coverage_informa
 )
 def test_an_answer_of_a_day_to_come_settles_nothing(authored: str, outcome: str, services: review.Services) -> None:
     body = sample("lantidra-one-hypoglycemia-event-only")
-    given = {
-        "resourceType": "QuestionnaireResponse",
-        "id": "ahead",
-        "status": "completed",
-        "subject": {"reference": f"Patient/{body['context']['patientId']}"},
-        "authored": authored,
-        "item": [{"linkId": "repeated-severe-hypoglycemia", "answer": [{"valueBoolean": True}]}],
-    }
-    body["prefetch"]["questionnaireResponses"] = {"resourceType": "Bundle", "entry": [{"resource": given}]}
-    [card] = cards(body, services)
+    [card] = cards(with_a_yes(body, "repeated-severe-hypoglycemia", authored), services)
     [criterion] = [c for c in assessment(card)["criteria"] if c["id"] == "I.C.2"]
     assert criterion["outcome"] == outcome
     assert ("a day to come" in criterion["reason"]) == (outcome == "undocumented")
@@ -417,17 +426,9 @@ def test_an_answer_of_a_day_to_come_settles_nothing(authored: str, outcome: str,
 def test_an_answer_about_the_order_settles_no_other_order(
     order: str | None, outcome: str, services: review.Services
 ) -> None:
+    named = {"extension": [{"url": CONTEXT, "valueReference": {"reference": order}}]} if order else {}
     body = sample("casgevy-facility-not-listed")
-    given = {
-        "resourceType": "QuestionnaireResponse",
-        "id": "centre",
-        "status": "completed",
-        "subject": {"reference": f"Patient/{body['context']['patientId']}"},
-        "authored": "2026-10-01T09:00:00Z",
-        "item": [{"linkId": "qualified-treatment-centre", "answer": [{"valueBoolean": True}]}],
-    } | ({"extension": [{"url": CONTEXT, "valueReference": {"reference": order}}]} if order else {})
-    body["prefetch"]["questionnaireResponses"] = {"resourceType": "Bundle", "entry": [{"resource": given}]}
-    [card] = cards(body, services)
+    [card] = cards(with_a_yes(body, "qualified-treatment-centre", "2026-10-01T09:00:00Z", named), services)
     [criterion] = [c for c in assessment(card)["criteria"] if c["id"] == "I.C"]
     assert criterion["outcome"] == outcome
     assert ("given for another order, MedicationRequest/another" in criterion["reason"]) == (outcome != "met")
